@@ -1,0 +1,72 @@
+/**
+ * Administration of a running or stopped site: what the CLI and the admin socket call. JSON in, JSON out.
+ * Failures: SkerryError with the code; messages are for people.
+ */
+import type { PermissionPolicy } from './auth.ts';
+import type { Json, Origin, SiteId, VersionVector } from './model.ts';
+
+export interface KeyInfo {
+  readonly accessKeyId: string;
+  readonly userId: string;
+  readonly displayName: string;
+  readonly email?: string;
+  readonly account: string;
+  readonly policy: PermissionPolicy;
+  readonly enabled: boolean;
+  readonly fromConfig: boolean;
+}
+
+export interface CreateKeyInput {
+  /** Chosen at random when absent: 20 characters. */
+  readonly accessKeyId?: string;
+  /** Chosen at random when absent: 40 characters. */
+  readonly secretKey?: string;
+  readonly userId?: string;
+  readonly displayName?: string;
+  readonly email?: string;
+  readonly account?: string;
+  readonly policy: PermissionPolicy;
+}
+
+export interface SiteStatus {
+  readonly site: SiteId;
+  readonly origin: Origin;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly dataDir: string;
+  readonly ready: boolean;
+  readonly reason?: string;
+  readonly addresses: readonly string[];
+  readonly vector: VersionVector;
+  readonly counters: { readonly buckets: number; readonly objects: number; readonly objectBytes: number; readonly uploads: number };
+  readonly storage: { readonly liveBytes: number; readonly deadBytes: number; readonly freeBytes?: number };
+  readonly memoryBytes: number;
+  readonly plugins: Readonly<Record<string, string>>;
+}
+
+export interface BucketSummary {
+  readonly name: string;
+  readonly owner: string;
+  readonly createdAtMs: number;
+  readonly versioning: 'Enabled' | 'Suspended' | 'Off';
+}
+
+export interface AdminService {
+  status(): Promise<SiteStatus>;
+  listKeys(): Promise<readonly KeyInfo[]>;
+  /** The only answer that ever holds a secret. `AlreadyExists` when the access key is taken. */
+  createKey(input: CreateKeyInput): Promise<KeyInfo & { readonly secretKey: string }>;
+  /** `NotFound`; `InvalidArgument` for keys from the config file. */
+  setKeyEnabled(accessKeyId: string, enabled: boolean): Promise<KeyInfo>;
+  setKeyPolicy(accessKeyId: string, policy: PermissionPolicy): Promise<KeyInfo>;
+  removeKey(accessKeyId: string): Promise<void>;
+  listBuckets(): Promise<readonly BucketSummary[]>;
+  createBucket(name: string, options?: { readonly owner?: string; readonly versioning?: boolean }): Promise<BucketSummary>;
+  /** `BucketNotEmpty` unless `force`, which removes every version and upload first. */
+  removeBucket(name: string, options?: { readonly force?: boolean }): Promise<void>;
+  setBucketSetting(name: string, setting: string, value: Json): Promise<void>;
+  getBucketSetting(name: string, setting: string): Promise<Json>;
+  /** Ask the site to stop gracefully. Resolves when the stop has begun. */
+  stop(): Promise<void>;
+}
