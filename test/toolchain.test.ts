@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const lock = readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8');
 
 test('scripts run on Node 24 whatever Node the machine has', () => {
@@ -19,4 +24,29 @@ test('the lock file has an entry for every optional package it names, so that np
     .flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
     .filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)));
   assert.deepEqual(missing, []);
+});
+
+const plantedFaults = `import { test } from 'node:test';
+async function work(): Promise<void> {}
+export async function run(): Promise<void> {
+  work();
+  if (work()) return;
+}
+test('is not a floating promise', () => {});
+`;
+
+test('the linter reads types: it catches a planted floating promise and a misused one', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'skerry-lint-'));
+  try {
+    for (const name of ['.oxlintrc.json', 'tsconfig.json']) copyFileSync(join(ROOT, name), join(folder, name));
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    writeFileSync(join(folder, 'planted.ts'), plantedFaults);
+    const { stdout, status } = spawnSync(join(ROOT, 'node_modules/.bin/oxlint'), [], { cwd: folder, encoding: 'utf8' });
+    assert.equal(status, 1, stdout);
+    assert.match(stdout, /no-floating-promises[^]*planted\.ts:4/);
+    assert.match(stdout, /no-misused-promises[^]*planted\.ts:5/);
+    assert.match(stdout, /and 2 errors/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

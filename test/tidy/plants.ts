@@ -14,6 +14,7 @@ const at = (path: string, texts: readonly string[]): readonly SourceFile[] => te
 const MARK = ['TO', 'DO'].join('');
 const HOST = ['registry', 'npmjs', 'org'].join('.');
 const HERE = ['', 'work', 'main'].join('/');
+const RESOLVED = ['"resolved"', ''].join(':');
 const SHARED = ['..', 'shared', 'design'].join('/');
 
 const longFunctions = [
@@ -120,7 +121,7 @@ export const plants: Readonly<Record<string, Plants>> = {
   machinePlaces: {
     caught: [
       ...at('docs/a.md', [`see ${HERE}/README.md`, `see ${SHARED}`, `from https://${HOST}/x`]),
-      ...at('package-lock.json', [`${'"resolved":'} "https://somewhere/x.tgz"`]),
+      ...at('package-lock.json', [`${RESOLVED} "https://somewhere/x.tgz"`]),
     ],
     passed: at('docs/a.md', ['see ./work/main, https://site/work/ and /var/lib/skerry']),
   },
