@@ -19,6 +19,11 @@ export interface AuthRequest {
   /** Client IP address. */
   readonly remoteAddress: string;
   readonly secure: boolean;
+  /**
+   * Bucket that the Host header names, when the gateway resolved the request as virtual-host style. SigV2 signs `/bucket/key` whatever
+   * the style, and only the gateway knows which hosts are buckets: a guess here would let one bucket's signature open another.
+   */
+  readonly virtualHostBucket?: string;
 }
 
 /** `admin`: everything; `rw`: read and write data; `ro`: read data; or an AWS policy document. */
@@ -108,8 +113,16 @@ export interface Auth extends Lifecycle {
    * `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AuthorizationHeaderMalformed`, `AuthorizationQueryParametersError`, `ExpiredToken`, ... Constant-time in the secret.
    */
   authenticate(request: AuthRequest): Promise<Authenticated>;
-  /** Never throws for a refusal: answers `allowed: false` with the reason. Explicit deny wins. */
+  /**
+   * Never throws for a refusal: answers `allowed: false` with the reason. Explicit deny wins. Compiled policies are remembered by object
+   * identity: give the same parsed `bucketPolicy` object for the same policy, and a new object for a changed one.
+   */
   authorize(input: AuthorizeInput): Decision;
+  /**
+   * Checks a bucket policy before it is stored, so that `authorize` never meets one that it cannot read. Throws SkerryError
+   * `InvalidArgument` with `details.reason` `MalformedPolicy` and the fault in the message; `NotSupported` when `supports.policies` is false.
+   */
+  validatePolicy(document: Json, bucket: string): void;
 }
 
 export interface AuthSupports {
@@ -117,4 +130,8 @@ export interface AuthSupports {
   readonly anonymous: boolean;
   readonly presigned: boolean;
   readonly framedPayloads: boolean;
+  /** Verifies signatures. When false, `authenticate` refuses nobody and only the shape of a framed body is checked. */
+  readonly signatures: boolean;
+  /** Evaluates AWS policy documents (identity and bucket). When false, `validatePolicy` throws `NotSupported`. */
+  readonly policies: boolean;
 }
