@@ -1,0 +1,81 @@
+/** Names that break stores: shared by all kits, so that a trap found once is set for everybody. */
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/**
+ * Byte keys of 1 to 4,096 bytes, in the order of unsigned bytes (memcmp; a prefix sorts first). A test pins the order.
+ * They tell apart a store that compares signed bytes, text, UTF-16 units, case-insensitively, up to a NUL, or by length.
+ */
+export const WEIRD_KEYS: readonly Uint8Array[] = [
+  bytes(0),
+  bytes(0, 0),
+  bytes(0, 0xff),
+  bytes(1),
+  utf8(' '),
+  utf8('%00'),
+  utf8("'; DROP TABLE heads; --"),
+  utf8('.'),
+  utf8('..'),
+  utf8('../..'),
+  utf8('/'),
+  utf8('//'),
+  utf8('10'),
+  utf8('9'),
+  utf8('A'),
+  utf8('Z'),
+  utf8('__proto__'),
+  utf8('a'),
+  bytes(0x61, 0),
+  bytes(0x61, 0, 0x62),
+  utf8('a/'),
+  utf8('a/b'),
+  utf8('aa'),
+  utf8('constructor'),
+  utf8('e\u0301'),
+  utf8('z'.repeat(1024)),
+  bytes(0x7f),
+  bytes(0x80),
+  bytes(0xc3),
+  utf8('\u00e9'),
+  utf8('\u00ff'),
+  utf8('\ue000'),
+  utf8('\uffff'),
+  utf8('\u{1f980}'),
+  bytes(0xfe, 0xff),
+  bytes(0xff),
+  bytes(0xff, 0),
+  bytes(0xff, 0xff),
+  new Uint8Array(4096).fill(0xff),
+];
+
+/** Object keys as S3 clients may send them: valid UTF-8 of 1 to 1,024 bytes that is not a friendly file name. */
+export const WEIRD_OBJECT_KEYS: readonly string[] = [
+  '/',
+  '//',
+  '///a',
+  'a//b',
+  '.',
+  '..',
+  '../..',
+  'a/../b',
+  './a',
+  'nul\u0000byte',
+  'tab\tnew\nline\rreturn',
+  ' leading and trailing ',
+  'plus+and%2Fpercent%',
+  'back\\slash',
+  'quote"apostrophe\'<&>',
+  '?query=1#fragment',
+  'COM1',
+  '__proto__',
+  'constructor',
+  'e\u0301',
+  '\u00e9',
+  '\u{1f980}\u{1f980}',
+  '\u202egnp.exe',
+  '\ufeffbom',
+  '\ud7ff\ue000\uffff',
+  'k'.repeat(1024),
+  '\u00e9'.repeat(512),
+];
