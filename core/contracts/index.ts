@@ -1,6 +1,7 @@
 /** The third-party surface: everything a plugin may import. */
 export * from './admin-service.ts';
 export * from './auth.ts';
+export * from './aws-chunked.ts';
 export * from './chunk-store.ts';
 export * from './conflict-resolver.ts';
 export * from './errors.ts';
