@@ -2,7 +2,7 @@
  * `npm run build`: a clean dist/ laid out as the sources are: tsc emits .js, .d.ts and maps, everything else that the
  * rooms hold (schemas, pages, READMEs) is copied beside it.
  */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -24,7 +24,8 @@ function writeInnerManifest(): void {
 }
 
 rmSync(DIST, { recursive: true, force: true });
-execFileSync('tsc', ['-p', '.tsconfig.build.json'], { stdio: 'inherit' });
+const { status } = spawnSync('tsc', ['-p', '.tsconfig.build.json'], { stdio: 'inherit' });
+if (status !== 0) process.exit(1);
 for (const room of ['core', 'plugins', 'harness'].filter((name) => existsSync(name))) {
   cpSync(room, join(DIST, room), { recursive: true, filter: isAsset });
 }
