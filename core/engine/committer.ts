@@ -1,0 +1,169 @@
+/**
+ * Group commit, the only door to the meta-store's writes: requests hand in intents; while one flush runs the next group
+ * gathers. A flush syncs the chunk-store when somebody appended, then decides all intents in ONE meta-store transaction
+ * (preconditions, seq, HLC, rows, oplog), then answers each on its own. One that refuses fails alone.
+ */
+import {
+  SkerryError, type ChunkStore, type Clock, type Logger, type MetaReads, type MetaStore, type Op, type OpBody, type Origin, type Timers, type VersionVector,
+} from '../contracts/index.ts';
+import { applyOp, newEffects, type ApplyLocal, type Effects } from './apply-op.ts';
+import { HLC_ZERO, nextHlc } from './hlc.ts';
+import { clockKey, oplogKey } from './keys.ts';
+import type { ClockRecord } from './records.ts';
+import { makeStamp } from './stamp.ts';
+import { isReadNeeded, transact, type Txn } from './txn.ts';
+import { EMPTY_VECTOR, advanceVector, seqOf } from './vector.ts';
+
+/** What an intent decides with. Valid during `decide` only. */
+export interface CommitContext {
+  readonly txn: Txn;
+  /** Wall milliseconds of this flush. */
+  readonly nowMs: number;
+  /** Stamps, logs and applies one new op of this site; `local` is what only this site knows of it. */
+  author(body: OpBody, local?: ApplyLocal): Op;
+  /** The vector with everything authored so far. */
+  vector(): VersionVector;
+  readonly effects: Effects;
+}
+
+export interface Intent<T> {
+  /** What it will surely read; what is missing costs another round. */
+  readonly reads: MetaReads;
+  /** True when chunks were appended for it, which must be durable first. */
+  readonly needsSync: boolean;
+  /** Pure but for the context; may run several times. A throw refuses this intent alone. */
+  decide(context: CommitContext): T;
+}
+
+export interface CommitterDeps {
+  readonly metaStore: MetaStore;
+  readonly chunkStore: ChunkStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly origin: Origin;
+  /** Facts after a flush: ops that are durable and what they let go of. Must not throw. */
+  readonly onCommitted: (ops: readonly Op[], effects: Effects) => void;
+  /** Most intents of one flush, default 256. */
+  readonly groupMax?: number;
+}
+
+interface Queued {
+  readonly intent: Intent<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+
+interface Decided {
+  readonly outcomes: readonly Outcome[];
+  readonly ops: readonly Op[];
+  readonly effects: Effects;
+}
+
+export interface Committer {
+  commit<T>(intent: Intent<T>): Promise<T>;
+  /** Refuses new intents, waits for those that are in. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createCommitter(deps: CommitterDeps): Committer {
+  const groupMax = deps.groupMax ?? 256;
+  let queue: Queued[] = [];
+  let flushing: Promise<void> | undefined;
+  let closed = false;
+
+  async function drain(): Promise<void> {
+    await new Promise<void>((resolve) => deps.timers.soon(resolve));
+    while (queue.length > 0) {
+      const group = queue.slice(0, groupMax);
+      queue = queue.slice(groupMax);
+      await flush(deps, group);
+    }
+  }
+
+  return {
+    commit<T>(intent: Intent<T>): Promise<T> {
+      if (closed) return Promise.reject(new SkerryError('Closed', 'the engine is closed'));
+      return new Promise<T>((resolve, reject) => {
+        queue.push({ intent, resolve: resolve as (value: unknown) => void, reject });
+        flushing ??= drain().finally(() => (flushing = undefined));
+      });
+    },
+    async close() {
+      closed = true;
+      await flushing;
+    },
+  };
+}
+
+async function flush(deps: CommitterDeps, group: readonly Queued[]): Promise<void> {
+  const ready = await syncChunks(deps, group);
+  if (ready.length === 0) return;
+  let decided: Decided;
+  try {
+    decided = await transact(deps.metaStore, { keys: [clockKey, ...ready.flatMap(({ intent }) => intent.reads.keys ?? [])], ranges: ready.flatMap(({ intent }) => intent.reads.ranges ?? []) }, (txn) =>
+      decideGroup(deps, ready, txn),
+    );
+  } catch (error) {
+    for (const { reject } of ready) reject(error);
+    return;
+  }
+  decided.outcomes.forEach((outcome, i) => {
+    const waiter = ready[i] as Queued;
+    if (outcome.ok) waiter.resolve(outcome.value);
+    else waiter.reject(outcome.error);
+  });
+  deps.onCommitted(decided.ops, decided.effects);
+}
+
+/** Makes appended data durable; the intents that relied on a failed sync are refused, the others go on. */
+async function syncChunks(deps: CommitterDeps, group: readonly Queued[]): Promise<readonly Queued[]> {
+  if (!group.some(({ intent }) => intent.needsSync)) return group;
+  try {
+    await deps.chunkStore.sync();
+    return group;
+  } catch (error) {
+    deps.logger.error({ err: error }, 'chunk-store sync failed; the writes that needed it are refused');
+    for (const { intent, reject } of group) if (intent.needsSync) reject(error);
+    return group.filter(({ intent }) => !intent.needsSync);
+  }
+}
+
+function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): Decided {
+  const effects = newEffects();
+  const ops: Op[] = [];
+  const nowMs = deps.clock.wallMs();
+  let clock: ClockRecord = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+  const context: CommitContext = {
+    txn,
+    nowMs,
+    effects,
+    vector: () => clock.vector,
+    author(body, local) {
+      const dot = { origin: deps.origin, seq: seqOf(clock.vector, deps.origin) + 1 };
+      const hlc = nextHlc(clock.hlc, nowMs);
+      const op: Op = { dot, stamp: makeStamp(hlc, dot.origin, dot.seq), deps: clock.vector, body };
+      txn.put(oplogKey(dot.origin, dot.seq), op);
+      applyOp({ txn, effects, newest: true }, op, local);
+      clock = { hlc, vector: advanceVector(clock.vector, dot) };
+      ops.push(op);
+      return op;
+    },
+  };
+  const outcomes = group.map(({ intent }): Outcome => {
+    const before = { clock, ops: ops.length, effects: effects.mark() };
+    try {
+      return { ok: true, value: txn.nested(() => intent.decide(context)) };
+    } catch (error) {
+      if (isReadNeeded(error)) throw error;
+      clock = before.clock;
+      ops.length = before.ops;
+      effects.reset(before.effects);
+      return { ok: false, error };
+    }
+  });
+  if (ops.length > 0) txn.put(clockKey, clock);
+  return { outcomes, ops, effects };
+}

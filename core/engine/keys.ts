@@ -1,0 +1,118 @@
+/**
+ * Row keys of the meta-store: byte strings whose order is the order that listings and scans need. Strings inside a key
+ * that are not last are escaped as in FoundationDB's tuple layer (0x00 -> 0x00 0xFF, end 0x00), which keeps byte order.
+ */
+import type { ChunkHash, MetaKey, MetaSpace, Origin, Stamp } from '../contracts/index.ts';
+
+const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+function escaped(text: string): Buffer {
+  const bytes = utf8(text);
+  if (!bytes.includes(0)) return bytes;
+  const out: number[] = [];
+  for (const byte of bytes) {
+    out.push(byte);
+    if (byte === 0) out.push(0xff);
+  }
+  return Buffer.from(out);
+}
+
+const END = Buffer.of(0);
+
+function tuple(parts: readonly string[], last: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  for (const part of parts) pieces.push(escaped(part), END);
+  pieces.push(last);
+  return Buffer.concat(pieces);
+}
+
+/** Complement of a stamp's bytes: newest first in key order. */
+function descending(stamp: Stamp): Buffer {
+  const bytes = Buffer.from(stamp, 'latin1');
+  for (let i = 0; i < bytes.length; i++) bytes[i] = 0xff - (bytes[i] ?? 0);
+  return bytes;
+}
+
+const at = (space: MetaSpace, key: Uint8Array): MetaKey => ({ space, key });
+
+export const clockKey: MetaKey = at('site', utf8('clock'));
+export const bucketKey = (bucket: string): MetaKey => at('buckets', utf8(bucket));
+export const counterKey = (bucket: string): MetaKey => at('counters', utf8(bucket));
+export const registerKey = (kind: string, id: string): MetaKey => at('registers', tuple([kind], utf8(id)));
+
+/** Bucket names hold no NUL, so the object key may follow raw and is the rest of the row key. */
+export const headKey = (bucket: string, key: string): MetaKey => at('heads', Buffer.concat([utf8(bucket), END, utf8(key)]));
+export const headPrefix = (bucket: string): Buffer => Buffer.concat([utf8(bucket), END]);
+/** The object key of a `heads` row, as bytes. */
+export const headObjectKey = (bucket: string, row: Uint8Array): Buffer =>
+  Buffer.from(row.buffer, row.byteOffset + Buffer.byteLength(bucket) + 1, row.byteLength - Buffer.byteLength(bucket) - 1);
+
+/** Superseded versions: (bucket, key, stamp descending). */
+export const versionKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>
+  at('versions', tuple([bucket, key], descending(stamp)));
+export const versionPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], Buffer.alloc(0));
+export const versionBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
+/** Splits a `versions` row key of a known bucket. */
+export function parseVersionKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly stamp: Stamp } {
+  const bytes: number[] = [];
+  let i = Buffer.byteLength(bucket) + 1;
+  for (; i < row.length; i++) {
+    const byte = row[i] ?? 0;
+    if (byte === 0) {
+      if (row[i + 1] !== 0xff) break;
+      i++;
+    }
+    bytes.push(byte);
+  }
+  const stamp = Buffer.from(row.subarray(i + 1));
+  for (let j = 0; j < stamp.length; j++) stamp[j] = 0xff - (stamp[j] ?? 0);
+  return { key: Buffer.from(bytes), stamp: stamp.toString('latin1') };
+}
+
+/** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
+export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
+  at('tombstones', tuple(['version', bucket, key], utf8(target ?? 'null')));
+export const bucketTombstoneKey = (bucket: string): MetaKey => at('tombstones', tuple(['bucket'], utf8(bucket)));
+
+export const oplogKey = (origin: Origin, seq: number): MetaKey => {
+  const tail = Buffer.alloc(6);
+  tail.writeUIntBE(seq, 0, 6);
+  return at('oplog', tuple([origin], tail));
+};
+export const oplogPrefix = (origin: Origin): Buffer => tuple([origin], Buffer.alloc(0));
+
+export const chunkKey = (hash: ChunkHash): MetaKey => at('chunks', utf8(hash));
+/** One row for each holder of a chunk; a chunk without any is garbage. */
+export const refKey = (hash: ChunkHash, owner: string): MetaKey => at('refs', tuple([hash], utf8(owner)));
+export const refPrefix = (hash: ChunkHash): Buffer => tuple([hash], Buffer.alloc(0));
+export const refOwner = {
+  version: (stamp: Stamp): string => `v${stamp}`,
+  node: (hash: ChunkHash): string => `n${hash}`,
+  part: (uploadId: string, number: number): string => `u${uploadId}/${number}`,
+} as const;
+/** Chunks that lost a holder and may be garbage now. */
+export const garbageKey = (hash: ChunkHash): MetaKey => at('queues', tuple(['garbage'], utf8(hash)));
+export const garbagePrefix = (): Buffer => tuple(['garbage'], Buffer.alloc(0));
+
+export const uploadKey = (bucket: string, key: string, uploadId: string): MetaKey =>
+  at('uploads', tuple([bucket, key], utf8(uploadId)));
+export const uploadBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
+export const partKey = (uploadId: string, number: number): MetaKey => {
+  const tail = Buffer.alloc(2);
+  tail.writeUInt16BE(number);
+  return at('parts', tuple([uploadId], tail));
+};
+export const partPrefix = (uploadId: string): Buffer => tuple([uploadId], Buffer.alloc(0));
+
+/** The smallest byte string after everything that starts with `prefix`; `undefined` when there is none (all 0xFF). */
+export function prefixEnd(prefix: Uint8Array): Buffer | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 0xff) length--;
+  if (length === 0) return undefined;
+  const end = Buffer.from(prefix.subarray(0, length));
+  end[length - 1] = (end[length - 1] ?? 0) + 1;
+  return end;
+}
+
+/** The smallest byte string after `key`. */
+export const after = (key: Uint8Array): Buffer => Buffer.concat([key, END]);

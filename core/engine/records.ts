@@ -1,0 +1,115 @@
+/**
+ * What the rows hold: JSON, so that a person with the sqlite3 shell can read them. Everything but `local` is replicated
+ * state, the same on every site with the same vector.
+ */
+import type {
+  BucketSettingName, ChecksumAlgorithm, Hlc, Json, Locator, ManifestEntry, ObjectChecksum, RecordKind, Stamp, VersionContent,
+  VersionSettingName, VersionVector, WriteResult,
+} from '../contracts/index.ts';
+
+/** A register: last writer wins by stamp. */
+export interface Register {
+  readonly value: Json;
+  readonly stamp: Stamp;
+}
+
+/** Row of `site`/clock: written by every commit. */
+export interface ClockRecord {
+  readonly hlc: Hlc;
+  readonly vector: VersionVector;
+}
+
+export interface BucketRecord {
+  readonly owner: string;
+  readonly createdAtMs: number;
+  /** Stamp of the creation that decides owner and creation time: the smallest one seen since the last removal. */
+  readonly stamp: Stamp;
+  readonly objectLock?: true;
+  readonly settings: Readonly<Partial<Record<BucketSettingName, Register>>>;
+}
+
+/** One version of a key, delete markers included. */
+export interface VersionRecord {
+  readonly stamp: Stamp;
+  readonly deps: VersionVector;
+  readonly nullVersion?: true;
+  readonly marker?: true;
+  readonly owner: string;
+  readonly modifiedAtMs: number;
+  readonly content?: VersionContent;
+  readonly settings?: Readonly<Partial<Record<VersionSettingName, Register>>>;
+  readonly local?: VersionLocal;
+}
+
+/** What only this site knows of a version. */
+export interface VersionLocal {
+  /** A small body's only chunk: owned by this version, without a row in `chunks`. */
+  readonly locator?: Locator;
+}
+
+/** Row of `heads`: the current version of a key, whole. */
+export interface HeadRecord extends VersionRecord {
+  /** Stamp of the key's null version while that is not the current one. */
+  readonly nullStamp?: Stamp;
+}
+
+/** The recorded removal of a version or of a null-version register. */
+export interface TombstoneRecord {
+  readonly stamp: Stamp;
+  readonly deps: VersionVector;
+}
+
+/** Row of `chunks`: where a chunk of this site lies. */
+export interface ChunkRow {
+  readonly locator: Locator;
+  readonly length: number;
+  readonly kind: RecordKind;
+}
+
+/** Where a chunk of a write lies. `fresh`: appended for this write, to be freed if the write fails. */
+export interface Placement extends ChunkRow {
+  readonly hash: string;
+  readonly fresh: boolean;
+  /** For nodes: the entries that it refers to. */
+  readonly children?: readonly ManifestEntry[];
+}
+
+export interface CounterRecord {
+  /** Keys whose current version is not a delete marker, and their bytes. */
+  readonly objects: number;
+  readonly objectBytes: number;
+  /** All versions, delete markers included, and their bytes. */
+  readonly versions: number;
+  readonly versionBytes: number;
+}
+
+/** Row of `uploads`: a multipart upload in flight, or the memory of a completed one (so that a repeated complete answers the same). */
+export interface UploadRecord {
+  readonly owner: string;
+  readonly initiator: string;
+  readonly initiatedAtMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly storageClass: string;
+  readonly settings?: Readonly<Partial<Record<VersionSettingName, Json>>>;
+  readonly checksumAlgorithm?: ChecksumAlgorithm;
+  readonly checksumType?: ObjectChecksum['type'];
+  readonly completed?: { readonly result: WriteResult; readonly partsDigest: string };
+}
+
+export interface PartRecord {
+  readonly size: number;
+  readonly etag: string;
+  readonly modifiedAtMs: number;
+  readonly checksums: readonly ObjectChecksum[];
+  readonly manifest: readonly ManifestEntry[];
+}
+
+export function encodeRecord(record: object): Uint8Array {
+  return Buffer.from(JSON.stringify(record), 'utf8');
+}
+
+/** Rows are written by us alone: one that does not parse is damage, and the error says so. */
+export function decodeRecord<T>(bytes: Uint8Array): T {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as T;
+}
