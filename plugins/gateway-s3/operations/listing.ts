@@ -4,14 +4,10 @@ import { invalidArgument } from '../errors.ts';
 import { commonPrefixRows, objectRows, ownerWriter, versionRows } from '../listing-page.ts';
 import { afterOfToken, continuationToken, listingQuery, type ListingQuery } from '../listing-query.ts';
 import type { S3Operation, S3Request, S3Response, S3Services } from '../operation.ts';
+import { bucketOf } from '../target.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
 
 const EMPTY: ListPage<never> = { entries: [], commonPrefixes: [], truncated: false };
-
-function bucketOf(request: S3Request): string {
-  if (request.bucket === undefined) throw new TypeError('a listing was routed without a bucket');
-  return request.bucket;
-}
 
 function inputOf(bucket: string, listing: ListingQuery, after: string | undefined): ListInput {
   return {
