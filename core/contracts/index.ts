@@ -8,6 +8,7 @@ export * from './errors.ts';
 export * from './gateway.ts';
 export * from './hooks.ts';
 export * from './lifecycle.ts';
+export * from './meta-arguments.ts';
 export * from './meta-store.ts';
 export * from './model.ts';
 export * from './object-service.ts';

@@ -8,7 +8,8 @@
  * Ownership: the caller must not change bytes it has passed until the call settles, and the store keeps no reference to
  * them afterwards; bytes that the store returns belong to the caller and never change under it.
  * Before `open` and after `close`: every method rejects with SkerryError `Closed`. A call already running settles first.
- * Failures: `Io`, `OutOfSpace`, `Corrupt`, `Unavailable` (retryable), `Aborted` (signal).
+ * Failures: `Io`, `OutOfSpace`, `Corrupt`, `Unavailable` (retryable), `Aborted` (signal), and `InvalidArgument` for a key,
+ * value, limit or space outside these bounds (checked by meta-arguments.ts before anything is done; nothing is written).
  */
 import type { Lifecycle } from './lifecycle.ts';
 
