@@ -1,19 +1,23 @@
 /**
- * Copies the write-ahead log back into the database off the commit path. In line, that copy is a pause of 30-50 ms for
- * everybody (storage.md); here the thread does the bulk while commits go on, and the few frames that arrived meanwhile are
- * finished between two commits, so that the log starts over instead of growing under a load that never pauses.
+ * Copies the write-ahead log back into the database off the commit path: in line, that copy is a pause of 30-50 ms for
+ * everybody (storage.md). The thread does the bulk while commits go on. Under a load that never pauses a pass always leaves
+ * what was written during it, and the log would never start over; so when it has grown long, the database is synced in the
+ * background (SQLite syncs it only when nothing is left), and the last few frames are copied between two commits.
  */
 import type { Logger } from '../../core/contracts/index.ts';
-import type { CheckpointResult } from './sqlite-adapter.ts';
+import { PAGE_BYTES, type CheckpointResult } from './sqlite-adapter.ts';
 
-/** So few frames cost one short write and sync: about a commit. */
-const FINISH_FRAMES = 256;
-/** Each pass leaves what was written during it, less every time; more passes only when a snapshot pins the log. */
-const MAX_PASSES = 4;
+/** The log is cut back at this multiple of `checkpointBytes`, so that the short pause of doing so is rare. */
+const CUT_FACTOR = 4;
+/** So few frames cost about as much as a commit. */
+const FINISH_FRAMES = 512;
+const MAX_CATCH_UP = 4;
 
 export interface CheckpointerPorts {
   /** A pass on the thread. */
   readonly pass: () => Promise<CheckpointResult>;
+  /** Makes durable, in the background, what passes have copied into the database. */
+  readonly sync: () => Promise<void>;
   /** A pass right here, blocking. */
   readonly finish: () => CheckpointResult;
   readonly logger: Logger;
@@ -47,26 +51,33 @@ export class Checkpointer {
 
   async #run(): Promise<void> {
     try {
-      let left = await this.#passes();
-      if (left > 0 && left <= FINISH_FRAMES && !this.#closed) left = remaining(this.#ports.finish());
-      if (left > 0)
-        this.#ports.logger.debug({ frames: left }, 'write-ahead log not wholly copied back: a snapshot is open');
+      const first = await this.#ports.pass();
+      if (isPinned(first)) return this.#reportPinned(first);
+      if (first.logFrames * PAGE_BYTES < CUT_FACTOR * this.#ports.checkpointBytes) return;
+      if (await this.#catchUp(first)) this.#ports.finish();
     } catch (error) {
       // Nothing is lost: the log still holds every commit, and the next round tries again.
       this.#ports.logger.warn({ err: error }, 'checkpoint of the write-ahead log failed');
     }
   }
 
-  async #passes(): Promise<number> {
-    let left = 0;
-    for (let pass = 0; pass < MAX_PASSES && !this.#closed; pass++) {
-      left = remaining(await this.#ports.pass());
-      if (left <= FINISH_FRAMES) break;
+  /** Syncs and copies, each time less, until so little is left that finishing it is short. False: not now. */
+  async #catchUp(first: CheckpointResult): Promise<boolean> {
+    for (let step = 0, before = first; step < MAX_CATCH_UP && !this.#closed; step++) {
+      await this.#ports.sync();
+      const after = await this.#ports.pass();
+      if (isPinned(after)) return false;
+      if (after.logFrames - before.logFrames <= FINISH_FRAMES) break;
+      before = after;
     }
-    return left;
+    return !this.#closed;
+  }
+
+  #reportPinned(result: CheckpointResult): void {
+    this.#ports.logger.debug({ ...result }, 'the write-ahead log cannot be copied back whole: a snapshot is open');
   }
 }
 
-function remaining({ logFrames, doneFrames }: CheckpointResult): number {
-  return logFrames - doneFrames;
+function isPinned({ logFrames, doneFrames }: CheckpointResult): boolean {
+  return doneFrames < logFrames;
 }

@@ -7,6 +7,7 @@ import {
   requireMetaReads,
   requireMetaWrites,
   SkerryError,
+  type FileHandle,
   type FileSystem,
   type Logger,
   type MetaCheckReport,
@@ -32,6 +33,8 @@ interface Opened {
   readonly snapshots: SnapshotPool;
   readonly checkpointer: Checkpointer;
   readonly thread: DatabaseThread;
+  /** For syncing alone. Closed after the last connection: closing any handle of the file drops the locks of them all. */
+  readonly file: FileHandle;
 }
 
 /** What snapshots cache, each: they read forward, once. */
@@ -128,8 +131,10 @@ export class SqliteMetaStore implements MetaStore {
     await this.#files.mkdir(this.#directory, { permissions: 0o700 });
     const writer = Connection.openWriter(this.#path, this.#options);
     let reader: Connection | undefined;
+    let file: FileHandle;
     try {
       reader = Connection.openReader(this.#path, this.#options);
+      file = await this.#files.open(this.#path, 'read');
       // The names of a new database and its log must survive a power cut as well as their contents.
       await this.#files.syncDirectory(this.#directory);
     } catch (error) {
@@ -140,13 +145,14 @@ export class SqliteMetaStore implements MetaStore {
     const thread = new DatabaseThread(this.#path, this.#options);
     const checkpointer = new Checkpointer({
       pass: () => thread.run('checkpoint'),
+      sync: () => file.sync(),
       finish: () => writer.checkpoint(),
       logger: this.#logger,
       checkpointBytes: this.#options.checkpointBytes,
     });
     const forSnapshots = { ...this.#options, cacheBytes: SNAPSHOT_CACHE_BYTES };
     const snapshots = new SnapshotPool(() => Connection.openReader(this.#path, forSnapshots));
-    return { writer, reader, snapshots, checkpointer, thread };
+    return { writer, reader, snapshots, checkpointer, thread, file };
   }
 
   /** The writer last: the connection that closes last copies the log back and removes it. */
@@ -155,7 +161,7 @@ export class SqliteMetaStore implements MetaStore {
     const opened = await this.#opening?.catch(() => undefined);
     await Promise.allSettled(this.#checks);
     if (opened === undefined) return;
-    const { writer, reader, snapshots, checkpointer, thread } = opened;
+    const { writer, reader, snapshots, checkpointer, thread, file } = opened;
     const failures: unknown[] = [];
     const steps = [
       () => checkpointer.close(),
@@ -163,6 +169,7 @@ export class SqliteMetaStore implements MetaStore {
       () => snapshots.close(),
       () => reader.close(),
       () => writer.close(),
+      () => file.close(),
     ];
     for (const step of steps) await Promise.try(step).catch((error: unknown) => failures.push(error));
     if (failures.length === 1) throw failures[0];
