@@ -2,6 +2,7 @@
 import type { AuthorizeInput, BucketInfo, Json } from '../../core/contracts/index.ts';
 import { s3Error } from './errors.ts';
 import type { S3Operation, S3Request, S3Services } from './operation.ts';
+import { effectivePolicy } from './public-access.ts';
 
 const NO_CONDITIONS: AuthorizeInput['conditions'] = Object.freeze({});
 
@@ -86,12 +87,10 @@ function conditionsOf(request: S3Request, services: S3Services): AuthorizeInput[
   return conditions;
 }
 
-/** Bucket policy as a document: settings may keep the JSON text a client sent. */
-function policyOf(bucket: BucketInfo | undefined): Json | undefined {
-  const policy = bucket?.settings.policy;
-  if (policy === undefined || policy === null) return undefined;
-  if (typeof policy !== 'string') return policy;
-  return JSON.parse(policy) as Json;
+/** Bucket policy as it counts for this user, public access block applied. */
+function policyOf(bucket: BucketInfo | undefined, userId: string): Json | undefined {
+  const policy = bucket?.settings.policy ?? null;
+  return bucket === undefined || policy === null ? undefined : effectivePolicy(bucket, policy, userId);
 }
 
 /** Which resource an action is asked about. */
@@ -110,7 +109,7 @@ function resourceOf(target: Target): string {
 
 /** May this request's principal do that? Never throws for a refusal. */
 export function isAllowed(request: S3Request, services: S3Services, action: string, target: Target): boolean {
-  const bucketPolicy = policyOf(target.bucket);
+  const bucketPolicy = policyOf(target.bucket, request.principal.userId);
   // Conditions matter to policy documents only; the plain 'rw' key on a bucket without policy, by far the most common, needs none.
   const asked = bucketPolicy !== undefined || typeof request.principal.policy === 'object';
   const decision = services.auth.authorize({

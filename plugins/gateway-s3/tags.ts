@@ -3,7 +3,7 @@
  * Source: Amazon S3 User Guide, "Categorizing your objects using tags"; API Reference, PutBucketTagging.
  */
 import { s3Error } from './errors.ts';
-import { S3_NAMESPACE, childText, children, element, group, parseXmlRoot, xmlDocument } from './xml.ts';
+import { S3_NAMESPACE, type XmlNode, childText, children, element, group, parseXmlRoot, xmlDocument } from './xml.ts';
 
 /** Values by key, in the order given. */
 export type Tags = Readonly<Record<string, string>>;
@@ -22,6 +22,11 @@ export function readTagging(text: string, maxTags: number): Tags {
   const sets = children(root, 'TagSet');
   const [set] = sets;
   if (set === undefined || sets.length > 1) throw s3Error('MalformedXML');
+  return readTagSet(set, maxTags);
+}
+
+/** An element that holds `<Tag>` elements and nothing else. */
+export function readTagSet(set: XmlNode, maxTags: number): Tags {
   const pairs = children(set, 'Tag').map((tag): Pair => {
     const key = childText(tag, 'Key');
     const value = childText(tag, 'Value');
