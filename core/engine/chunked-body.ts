@@ -1,0 +1,199 @@
+/**
+ * A large body on its way into the chunk-store. Receiving, hashing and appending overlap; what is in memory is counted in
+ * the budget of all uploads. Chunks are cut at the chunk size, earlier when memory is short.
+ */
+import { SkerryError } from '../contracts/index.ts';
+import type { ChunkHash, HashAlgorithm, Hashing, HashSession, ManifestEntry } from '../contracts/index.ts';
+import type { ChunkPlacer } from './chunk-placer.ts';
+import { digestOf, toHex, type Digests } from './checksums.ts';
+import type { BudgetLease, MemoryBudget } from './memory-budget.ts';
+
+export interface ChunkedBodyOptions {
+  readonly chunkBytes: number;
+  /** Chunk size while memory is short. */
+  readonly tightChunkBytes: number;
+  /** Declared size of the body, bytes. */
+  readonly expectedBytes: number | undefined;
+  /** False: the caller owns the bytes until the write settles, so they are not counted. */
+  readonly counted: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Chunks of one upload that are being stored while the next one fills. */
+const STORING_MAX = 2;
+/** Smaller pieces are copied together, so that a stream of tiny ones costs no more memory than its bytes. */
+const COPY_BELOW_BYTES = 16 * 1024;
+const SLAB_BYTES = 64 * 1024;
+
+interface OpenChunk {
+  readonly pieces: Uint8Array[];
+  readonly session: HashSession;
+  bytes: number;
+  /** What the lease holds for it. */
+  heldBytes: number;
+}
+
+export class ChunkedBody {
+  readonly #hashing: Hashing;
+  readonly #placer: ChunkPlacer;
+  readonly #budget: MemoryBudget;
+  readonly #lease: BudgetLease;
+  readonly #options: ChunkedBodyOptions;
+  readonly #manifest: (ManifestEntry | undefined)[] = [];
+  readonly #storing = new Set<Promise<void>>();
+  readonly #wantsSha256: boolean;
+  readonly #session: HashSession;
+  /** Whole-body SHA-256. Starts when a second chunk is sure to come: the hash of an only chunk is that of the body. */
+  #sha256: HashSession | undefined;
+  #chunk: OpenChunk | undefined;
+  #slab = new Uint8Array(0);
+  #failure: { readonly error: unknown } | undefined;
+  #ended = false;
+
+  constructor(
+    deps: { readonly hashing: Hashing; readonly placer: ChunkPlacer; readonly budget: MemoryBudget },
+    wanted: ReadonlySet<HashAlgorithm>,
+    options: ChunkedBodyOptions,
+  ) {
+    this.#hashing = deps.hashing;
+    this.#placer = deps.placer;
+    this.#budget = deps.budget;
+    this.#options = options;
+    this.#wantsSha256 = wanted.has('sha256');
+    this.#session = deps.hashing.session(
+      [...wanted].filter((algorithm) => algorithm !== 'sha256'),
+      sizeHint(options),
+    );
+    this.#lease = deps.budget.lease(() => this.#seal(false));
+  }
+
+  /** The next bytes of the body; they must not change any more. Resolves when more may come. */
+  async add(piece: Uint8Array, isLast: boolean): Promise<void> {
+    if (piece.length < COPY_BELOW_BYTES) return this.#addSmall(piece, isLast);
+    if (this.#options.counted) await this.#lease.take(piece.length, this.#options.signal);
+    let rest = piece;
+    while (rest.length > 0) {
+      const part = rest.subarray(0, await this.#room());
+      rest = rest.subarray(part.length);
+      await this.#append(part, this.#options.counted ? part.length : 0, isLast && rest.length === 0);
+    }
+  }
+
+  /** Stores what is left and answers the data entries and the digests of the whole. */
+  async finish(): Promise<{ readonly manifest: readonly ManifestEntry[]; readonly digests: Digests }> {
+    this.#seal(true);
+    await Promise.all(this.#storing);
+    this.#assertSound();
+    this.#ended = true;
+    this.#lease.close();
+    const manifest = this.#manifest.map((entry) => {
+      if (entry === undefined) throw new SkerryError('Internal', 'a chunk ended without an entry');
+      return entry;
+    });
+    const digests = { ...(await this.#session.digest()), ...(await this.#wholeSha256(manifest)) };
+    return { manifest, digests };
+  }
+
+  /** Ends a body that failed. Resolves when nothing of it is running any more. */
+  async abandon(): Promise<void> {
+    this.#ended = true;
+    await Promise.all(this.#storing);
+    for (const session of [this.#session, this.#sha256, this.#chunk?.session]) session?.abandon();
+    this.#chunk = undefined;
+    this.#lease.close();
+  }
+
+  async #addSmall(piece: Uint8Array, isLast: boolean): Promise<void> {
+    const room = await this.#room();
+    let held = 0;
+    if (this.#slab.length < piece.length) {
+      if (this.#options.counted) await this.#lease.take(SLAB_BYTES, this.#options.signal);
+      held = this.#options.counted ? SLAB_BYTES : 0;
+      this.#slab = new Uint8Array(SLAB_BYTES);
+    }
+    // no await from here to `#append`: sealing a chunk takes its slab away
+    const copy = this.#slab.subarray(0, piece.length);
+    copy.set(piece);
+    this.#slab = this.#slab.subarray(piece.length);
+    await this.#append(copy.subarray(0, room), held, isLast && piece.length <= room);
+    if (piece.length <= room) return;
+    await this.#room();
+    await this.#append(copy.subarray(room), 0, isLast);
+  }
+
+  /** Bytes that the open chunk may still take, at least 1. */
+  async #room(): Promise<number> {
+    const target = this.#budget.tight() ? this.#options.tightChunkBytes : this.#options.chunkBytes;
+    if (this.#chunk !== undefined && this.#chunk.bytes >= target) this.#seal(false);
+    while (this.#storing.size >= STORING_MAX) await Promise.race(this.#storing);
+    this.#assertSound();
+    return Math.max(1, target - (this.#chunk?.bytes ?? 0));
+  }
+
+  async #append(piece: Uint8Array, heldBytes: number, isLast: boolean): Promise<void> {
+    const chunk = (this.#chunk ??= this.#openChunk());
+    chunk.pieces.push(piece);
+    chunk.bytes += piece.length;
+    chunk.heldBytes += heldBytes;
+    // all in one turn: the budget may seal the chunk at any await
+    const hashed = [this.#session.update(piece), chunk.session.update(piece), this.#sha256?.update(piece)];
+    if (!isLast && (chunk.bytes >= this.#options.chunkBytes || this.#lease.asked())) this.#seal(false);
+    await Promise.all(hashed);
+  }
+
+  #openChunk(): OpenChunk {
+    const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
+    return { pieces: [], session, bytes: 0, heldBytes: 0 };
+  }
+
+  /** Begins to store the open chunk. Synchronous, so that the budget may call it whenever memory is wanted. */
+  #seal(isLast: boolean): void {
+    const chunk = this.#chunk;
+    if (chunk === undefined || this.#ended) return;
+    this.#chunk = undefined;
+    this.#slab = new Uint8Array(0);
+    this.#lease.handOn(chunk.heldBytes);
+    const index = this.#manifest.push(undefined) - 1;
+    const replayed = index === 0 && !isLast && this.#wantsSha256 ? this.#startSha256(chunk) : undefined;
+    const storing = this.#store(chunk, index, replayed).catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+    this.#storing.add(storing);
+    void storing.finally(() => {
+      this.#lease.give(chunk.heldBytes);
+      this.#storing.delete(storing);
+    });
+  }
+
+  #startSha256(first: OpenChunk): Promise<unknown> {
+    const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
+    this.#sha256 = session;
+    return Promise.all(first.pieces.map((piece) => session.update(piece)));
+  }
+
+  async #store(chunk: OpenChunk, index: number, replayed: Promise<unknown> | undefined): Promise<void> {
+    await replayed;
+    const hash: ChunkHash = `sha256:${toHex(digestOf(await chunk.session.digest(), 'sha256'))}`;
+    await this.#placer.place({ hash, kind: 'data', data: chunk.pieces, length: chunk.bytes });
+    this.#manifest[index] = { hash, length: chunk.bytes };
+  }
+
+  async #wholeSha256(manifest: readonly ManifestEntry[]): Promise<Digests> {
+    if (!this.#wantsSha256) return {};
+    const [only] = manifest;
+    if (only !== undefined && manifest.length === 1) {
+      this.#sha256?.abandon();
+      return { sha256: Buffer.from(only.hash.slice('sha256:'.length), 'hex') };
+    }
+    if (this.#sha256 === undefined) throw new SkerryError('Internal', 'a body of several chunks without its SHA-256');
+    return this.#sha256.digest();
+  }
+
+  #assertSound(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}
+
+function sizeHint({ expectedBytes }: ChunkedBodyOptions): { readonly expectedBytes?: number } {
+  return expectedBytes === undefined ? {} : { expectedBytes };
+}
