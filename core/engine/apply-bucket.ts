@@ -1,6 +1,6 @@
 /** Bucket ops: a bucket is one row whose settings are registers (rules 7 and 9). */
 import type { Op, OpBody } from '../contracts/index.ts';
-import type { ApplyContext } from './apply-op.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { bucketKey, bucketTombstoneKey, counterKey } from './keys.ts';
 import type { BucketRecord, TombstoneRecord } from './records.ts';
 

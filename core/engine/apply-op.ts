@@ -3,41 +3,15 @@
  * function of the set of ops applied (rule 2), the current version is the one with the largest stamp (rule 5), null
  * versions and settings are registers (rule 7).
  */
-import type { Locator, Op, OpBody, VersionPut, VersionRemove, VersionSetting } from '../contracts/index.ts';
+import type { Op, OpBody, VersionPut, VersionRemove, VersionSetting } from '../contracts/index.ts';
 import { applyBucketOp } from './apply-bucket.ts';
+import type { ApplyContext, ApplyLocal } from './apply-context.ts';
 import { dropVersion, holdChunks } from './chunk-refs.ts';
 import { headKey, registerKey, tombstoneKey, versionKey, versionPrefix, prefixEnd } from './keys.ts';
-import type { HeadRecord, Placement, Register, TombstoneRecord, VersionLocal, VersionRecord } from './records.ts';
+import type { HeadRecord, Register, TombstoneRecord, VersionLocal, VersionRecord } from './records.ts';
 import { addVersions, setHead } from './heads.ts';
 import { decodeRecord } from './records.ts';
 import type { Txn } from './txn.ts';
-
-/** What only the applying site knows of an op: where it put the bytes. */
-export interface ApplyLocal {
-  readonly version?: VersionLocal;
-  readonly placements?: readonly Placement[];
-}
-
-/** What a transaction lets go of, to be freed once it is durable. */
-export interface Effects {
-  readonly freed: Locator[];
-  /** True when rows were added to the garbage queue. */
-  garbage: boolean;
-  mark(): number;
-  reset(mark: number): void;
-}
-
-export function newEffects(): Effects {
-  const freed: Locator[] = [];
-  return { freed, garbage: false, mark: () => freed.length, reset: (mark) => void (freed.length = mark) };
-}
-
-export interface ApplyContext {
-  readonly txn: Txn;
-  readonly effects: Effects;
-  /** The op's clock is past everything applied here, so that nothing recorded can beat it. */
-  readonly newest: boolean;
-}
 
 export function applyOp(context: ApplyContext, op: Op, local: ApplyLocal = {}): void {
   switch (op.body.type) {

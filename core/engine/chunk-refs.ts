@@ -4,7 +4,7 @@
  * version alone, lies at `local.locator`, and has no rows.
  */
 import { SkerryError, type ManifestEntry } from '../contracts/index.ts';
-import type { ApplyContext } from './apply-op.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { chunkKey, garbageKey, refKey, refOwner } from './keys.ts';
 import type { ChunkRow, Placement, VersionRecord } from './records.ts';
 

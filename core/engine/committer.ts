@@ -6,7 +6,8 @@
 import {
   SkerryError, type ChunkStore, type Clock, type Logger, type MetaReads, type MetaStore, type Op, type OpBody, type Origin, type Timers, type VersionVector,
 } from '../contracts/index.ts';
-import { applyOp, newEffects, type ApplyLocal, type Effects } from './apply-op.ts';
+import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
+import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, nextHlc } from './hlc.ts';
 import { clockKey, oplogKey } from './keys.ts';
 import type { ClockRecord } from './records.ts';

@@ -1,0 +1,57 @@
+/** Deletion: a tombstone while versioning is off, a delete marker while it is on, removal of one version when it is named. */
+import { SkerryError, type DeleteObjectInput, type DeleteResult, type Json, type Retention } from '../contracts/index.ts';
+import { bucketIn, versioningOf } from './buckets.ts';
+import type { CommitContext, Intent } from './committer.ts';
+import { checkCondition } from './conditions.ts';
+import { bucketKey, counterKey, headKey, tombstoneKey } from './keys.ts';
+import type { HeadRecord, VersionRecord } from './records.ts';
+import { versionIdOf } from './stamp.ts';
+import { causalityToken, checkKey, versionIn } from './versions.ts';
+
+export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
+  const { bucket, key, versionId } = input;
+  checkKey(key);
+  return {
+    reads: { keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null)] },
+    needsSync: false,
+    decide(context) {
+      const record = bucketIn(context.txn, bucket);
+      const result = versionId === undefined ? deleteCurrent(context, input, versioningOf(record)) : removeVersion(context, input, versionId);
+      return { ...result, causality: causalityToken(context.vector()) };
+    },
+  };
+}
+
+function deleteCurrent({ txn, nowMs, author }: CommitContext, input: DeleteObjectInput, versioning: 'Off' | 'Enabled' | 'Suspended'): DeleteResult {
+  const { bucket, key, owner, condition } = input;
+  const head = txn.record<HeadRecord>(headKey(bucket, key));
+  checkCondition(condition, key, head);
+  if (versioning === 'Off') {
+    // Nothing here to delete: nothing to record. A put at another site that we have not seen is not ours to undo.
+    if (head) author({ type: 'version.remove', bucket, key, target: null });
+    return { marker: false };
+  }
+  const nullVersion = versioning === 'Suspended';
+  const { stamp } = author({ type: 'version.put', bucket, key, nullVersion, marker: true, owner, modifiedAtMs: nowMs });
+  return { marker: true, versionId: nullVersion ? 'null' : versionIdOf(stamp) };
+}
+
+function removeVersion({ txn, nowMs, author }: CommitContext, input: DeleteObjectInput, versionId: string): DeleteResult {
+  const { bucket, key, condition, bypassGovernance } = input;
+  const { version } = versionIn(txn, { bucket, key, versionId });
+  if (condition) checkCondition(condition, key, version);
+  if (!version) return { marker: false, versionId };
+  checkLocks(version, nowMs, bypassGovernance === true);
+  author({ type: 'version.remove', bucket, key, target: version.nullVersion ? null : version.stamp });
+  return { marker: version.marker === true, versionId };
+}
+
+/** Refuses to remove a version under legal hold or retention (S3 Object Lock). */
+function checkLocks(version: VersionRecord, nowMs: number, bypassGovernance: boolean): void {
+  const hold: Json | undefined = version.settings?.legalHold?.value;
+  const retention = version.settings?.retention?.value as unknown as Retention | null | undefined;
+  const retained = retention && retention.until > nowMs && !(retention.mode === 'GOVERNANCE' && bypassGovernance);
+  if (hold === true || hold === 'ON' || retained) {
+    throw new SkerryError('ObjectLocked', 'Access Denied because object protected by object lock');
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Background collection of shared chunks that lost a holder. Candidates are rows of the garbage queue, written in the same
+ * transaction that let go; a candidate that nobody holds loses its row and its bytes. Restartable at any point.
+ */
+import { SkerryError, isSkerryError, type ChunkHash, type ChunkStore, type Logger, type ManifestEntry, type MetaReader, type Timers } from '../contracts/index.ts';
+import { releaseEntries } from './chunk-refs.ts';
+import type { Committer } from './committer.ts';
+import { chunkKey, garbageKey, garbagePrefix, prefixEnd, refOwner, refPrefix } from './keys.ts';
+import type { Pins } from './pins.ts';
+import type { Reclaimer } from './reclaim.ts';
+import { decodeRecord, type ChunkRow } from './records.ts';
+
+const BATCH = 100;
+const DELAY_MS = 200;
+
+export interface GarbageDeps {
+  readonly reader: MetaReader;
+  readonly chunkStore: ChunkStore;
+  readonly committer: Committer;
+  readonly reclaimer: Reclaimer;
+  readonly pins: Pins;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export interface GarbageCollector {
+  /** Something was let go of: collect soon. Cheap, coalesced. */
+  wake(): void;
+  /** Collects until the queue holds nothing that can go now; resolves to the number of chunks given back. */
+  run(): Promise<number>;
+  /** Waits for a running pass; starts none afterwards. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
+  let closed = false;
+  let timer: { cancel(): void } | undefined;
+  let running: Promise<number> | undefined;
+
+  function run(): Promise<number> {
+    running ??= collect(deps, () => closed).finally(() => (running = undefined));
+    return running;
+  }
+
+  return {
+    wake() {
+      if (closed || timer) return;
+      timer = deps.timers.after(DELAY_MS, () => {
+        timer = undefined;
+        run().catch((error: unknown) => {
+          if (!isSkerryError(error, 'Closed')) deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
+        });
+      }, { unref: true });
+    },
+    run,
+    async close() {
+      closed = true;
+      timer?.cancel();
+      await running?.catch((error: unknown) => {
+        if (!isSkerryError(error, 'Closed')) throw error;
+      });
+    },
+  };
+}
+
+async function collect(deps: GarbageDeps, stopped: () => boolean): Promise<number> {
+  let from: Buffer | undefined = garbagePrefix();
+  const to = prefixEnd(garbagePrefix());
+  let collected = 0;
+  while (from && !stopped()) {
+    const rows = await deps.reader.scan({ space: 'queues', from, ...(to ? { to } : {}), limit: BATCH });
+    const prefix = garbagePrefix().length;
+    const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix)).toString('utf8'));
+    // A read that began before these were let go of may still look them up.
+    if (hashes.length > 0) await deps.reclaimer.barrier();
+    for (const hash of hashes) if (!stopped() && (await collectOne(deps, hash))) collected++;
+    const last = rows.at(-1);
+    from = rows.length === BATCH && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
+  }
+  return collected;
+}
+
+async function collectOne(deps: GarbageDeps, hash: ChunkHash): Promise<boolean> {
+  const children = await nodeChildren(deps, hash);
+  return deps.committer.commit({
+    reads: { keys: [chunkKey(hash)], ranges: [refRange(hash)] },
+    needsSync: false,
+    decide({ txn, effects }) {
+      if (deps.pins.has(hash)) return false;
+      txn.remove(garbageKey(hash));
+      if (txn.scan(refRange(hash)).length > 0) return false;
+      const row = txn.record<ChunkRow>(chunkKey(hash));
+      if (!row) return false;
+      txn.remove(chunkKey(hash));
+      effects.freed.push(row.locator);
+      releaseEntries({ txn, effects }, children, refOwner.node(hash));
+      return true;
+    },
+  });
+}
+
+const refRange = (hash: ChunkHash) => {
+  const from = refPrefix(hash);
+  const to = prefixEnd(from);
+  return { space: 'refs' as const, from, ...(to ? { to } : {}), limit: 1 };
+};
+
+/** What a manifest node refers to; nothing for data chunks and parts tables. */
+async function nodeChildren({ reader, chunkStore }: GarbageDeps, hash: ChunkHash): Promise<readonly ManifestEntry[]> {
+  const [value] = await reader.get([chunkKey(hash)]);
+  const row = value && decodeRecord<ChunkRow>(value);
+  if (row?.kind !== 'node') return [];
+  const entries: unknown = JSON.parse(Buffer.from(await chunkStore.read(row.locator)).toString('utf8'));
+  if (!Array.isArray(entries)) throw new SkerryError('Corrupt', `manifest node ${hash} is not a list`);
+  return entries as ManifestEntry[];
+}

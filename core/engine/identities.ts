@@ -1,0 +1,169 @@
+/**
+ * Identities and their keys. Those made with the CLI are `principal.put` ops whose secret is sealed with the site's master
+ * key (AES-256-GCM, the access key id as associated data); those of the config file live in memory alone.
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import {
+  SkerryError, type CreateKeyInput, type Identity, type IdentityDirectory, type KeyInfo, type Logger, type MetaReader, type PermissionPolicy, type Random,
+} from '../contracts/index.ts';
+import type { Committer } from './committer.ts';
+import { prefixEnd, registerKey } from './keys.ts';
+import { decodeRecord, type Register } from './records.ts';
+
+/** What a `principal` register holds. */
+interface PrincipalRecord {
+  readonly userId: string;
+  readonly displayName: string;
+  readonly email?: string;
+  readonly account: string;
+  readonly policy: PermissionPolicy;
+  readonly enabled: boolean;
+  /** base64 of nonce (12) + tag (16) + ciphertext. */
+  readonly sealedSecret: string;
+}
+
+export interface IdentityStore extends IdentityDirectory {
+  /** Reads all principals; call once, before use. */
+  open(): Promise<void>;
+  list(): readonly KeyInfo[];
+  create(input: CreateKeyInput): Promise<Identity>;
+  setEnabled(accessKeyId: string, enabled: boolean): Promise<KeyInfo>;
+  setPolicy(accessKeyId: string, policy: PermissionPolicy): Promise<KeyInfo>;
+  remove(accessKeyId: string): Promise<void>;
+}
+
+export interface IdentityDeps {
+  readonly reader: MetaReader;
+  readonly committer: Committer;
+  /** 32 bytes. */
+  readonly masterKey: Uint8Array;
+  readonly configIdentities: readonly Identity[];
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const KIND = 'principal';
+const ACCESS_KEY_PATTERN = /^[A-Za-z0-9_.-]{3,128}$/;
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const DEFAULT_ACCOUNT = '000000000001';
+
+export function createIdentities(deps: IdentityDeps): IdentityStore {
+  const { committer, random } = deps;
+  const known = new Map<string, Identity>(deps.configIdentities.map((identity) => [identity.accessKeyId, identity]));
+
+  async function save(identity: Identity, mustBeNew: boolean): Promise<Identity> {
+    const id = identity.accessKeyId;
+    const value = principalRecord(identity, deps);
+    await committer.commit({
+      reads: { keys: [registerKey(KIND, id)] },
+      needsSync: false,
+      decide({ txn, author }) {
+        const current = txn.record<Register>(registerKey(KIND, id));
+        if (mustBeNew && current && current.value !== null) throw taken(id);
+        author({ type: 'principal.put', id, value: { ...value } as never });
+      },
+    });
+    known.set(id, identity);
+    return identity;
+  }
+
+  function changeable(accessKeyId: string): Identity {
+    const identity = known.get(accessKeyId);
+    if (!identity) throw new SkerryError('NotFound', `there is no key ${accessKeyId}`);
+    if (identity.fromConfig) throw new SkerryError('InvalidArgument', `key ${accessKeyId} comes from the config file: change it there`);
+    return identity;
+  }
+
+  return {
+    async open() {
+      for (const identity of await readAll(deps)) if (!known.has(identity.accessKeyId)) known.set(identity.accessKeyId, identity);
+    },
+    find: (accessKeyId) => known.get(accessKeyId),
+    findUser: (user) => [...known.values()].find(({ userId, email }) => userId === user || email === user),
+    list: () => [...known.values()].map(keyInfo),
+    async create(input) {
+      const identity = newIdentity(input, random);
+      if (known.has(identity.accessKeyId)) throw taken(identity.accessKeyId);
+      return save(identity, true);
+    },
+    setEnabled: async (id, enabled) => keyInfo(await save({ ...changeable(id), enabled }, false)),
+    setPolicy: async (id, policy) => keyInfo(await save({ ...changeable(id), policy }, false)),
+    async remove(id) {
+      changeable(id);
+      await committer.commit({ reads: { keys: [registerKey(KIND, id)] }, needsSync: false, decide: ({ author }) => void author({ type: 'principal.remove', id }) });
+      known.delete(id);
+    },
+  };
+}
+
+const taken = (id: string): SkerryError => new SkerryError('AlreadyExists', `access key ${id} is taken`);
+
+export function keyInfo({ secretKey: _, ...info }: Identity): KeyInfo {
+  return info;
+}
+
+function newIdentity(input: CreateKeyInput, random: Random): Identity {
+  const accessKeyId = input.accessKeyId ?? `SK${letters(random, 18)}`;
+  if (!ACCESS_KEY_PATTERN.test(accessKeyId)) {
+    throw new SkerryError('InvalidArgument', 'an access key id has 3 to 128 letters, digits, `_`, `.` or `-`');
+  }
+  const secretKey = input.secretKey ?? Buffer.from(random.bytes(30)).toString('base64');
+  if (secretKey.length < 8) throw new SkerryError('InvalidArgument', 'a secret key has at least 8 characters');
+  return {
+    accessKeyId,
+    secretKey,
+    userId: input.userId ?? random.hex(32),
+    displayName: input.displayName ?? accessKeyId,
+    ...(input.email === undefined ? {} : { email: input.email }),
+    account: input.account ?? DEFAULT_ACCOUNT,
+    policy: input.policy,
+    enabled: true,
+    fromConfig: false,
+  };
+}
+
+const letters = (random: Random, count: number): string =>
+  Array.from(random.bytes(count), (byte) => ALPHABET.charAt(byte % ALPHABET.length)).join('');
+
+function principalRecord({ secretKey, accessKeyId, fromConfig: _, ...rest }: Identity, deps: IdentityDeps): PrincipalRecord {
+  return { ...rest, sealedSecret: seal(deps, accessKeyId, secretKey) };
+}
+
+function seal({ masterKey, random }: IdentityDeps, accessKeyId: string, secret: string): string {
+  const nonce = random.bytes(12);
+  const cipher = createCipheriv('aes-256-gcm', masterKey, nonce).setAAD(Buffer.from(accessKeyId));
+  const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+function unseal(masterKey: Uint8Array, accessKeyId: string, sealedSecret: string): string {
+  const bytes = Buffer.from(sealedSecret, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', masterKey, bytes.subarray(0, 12)).setAAD(Buffer.from(accessKeyId));
+  decipher.setAuthTag(bytes.subarray(12, 28));
+  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
+}
+
+async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Identity[]> {
+  const { key: prefix } = registerKey(KIND, '');
+  const to = prefixEnd(prefix);
+  const found: Identity[] = [];
+  let from: Uint8Array | undefined = prefix;
+  while (from) {
+    const rows = await reader.scan({ space: 'registers', from, ...(to ? { to } : {}), limit: 1000 });
+    for (const row of rows) {
+      const { value } = decodeRecord<Register>(row.value);
+      if (value !== null) found.push(openIdentity(masterKey, Buffer.from(row.key.subarray(prefix.length)).toString('utf8'), value as unknown as PrincipalRecord));
+    }
+    const last = rows.at(-1);
+    from = rows.length === 1000 && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
+  }
+  return found;
+}
+
+function openIdentity(masterKey: Uint8Array, accessKeyId: string, { sealedSecret, ...rest }: PrincipalRecord): Identity {
+  try {
+    return { ...rest, accessKeyId, secretKey: unseal(masterKey, accessKeyId, sealedSecret), fromConfig: false };
+  } catch (error) {
+    throw new SkerryError('Corrupt', `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`, { cause: error });
+  }
+}

@@ -1,0 +1,111 @@
+/** Version records as the object service shows them, and how a reference finds one. */
+import {
+  SkerryError, type Json, type MetaReader, type ObjectRef, type VersionContent, type VersionInfo, type VersionSettingName, type VersionVector, type Versioning,
+} from '../contracts/index.ts';
+import { noSuchBucket, versioningOf } from './buckets.ts';
+import { findNull, findVersion } from './apply-op.ts';
+import { bucketKey, headKey, versionKey } from './keys.ts';
+import { decodeRecord, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
+import { parseVersionId, versionIdOf } from './stamp.ts';
+import type { Txn } from './txn.ts';
+
+/** Keys are 1 to 1,024 bytes of UTF-8. */
+export function checkKey(key: string): void {
+  const bytes = Buffer.byteLength(key, 'utf8');
+  if (bytes === 0) throw new SkerryError('InvalidArgument', 'an object key must not be empty');
+  if (bytes > 1024) throw new SkerryError('KeyTooLong', 'Your key is too long', { details: { sizeBytes: bytes, maxBytes: 1024 } });
+}
+
+export function shownVersionId(record: VersionRecord): string {
+  return record.nullVersion ? 'null' : versionIdOf(record.stamp);
+}
+
+/** Opaque token of a state: it names the vector (rule 18). */
+export function causalityToken(vector: VersionVector): string {
+  return Buffer.from(JSON.stringify(vector)).toString('base64url');
+}
+
+export function versionInfo(bucket: string, key: string, record: VersionRecord, isLatest: boolean): VersionInfo {
+  const settings: Partial<Record<VersionSettingName, Json>> = {};
+  for (const [name, register] of Object.entries(record.settings ?? {})) settings[name as VersionSettingName] = register.value;
+  return {
+    bucket,
+    key,
+    stamp: record.stamp,
+    versionId: shownVersionId(record),
+    isLatest,
+    marker: record.marker === true,
+    ...(record.content ? { content: record.content } : {}),
+    owner: record.owner,
+    modifiedAtMs: record.modifiedAtMs,
+    settings,
+  };
+}
+
+/** A version that was found, and the bucket's versioning as of the same read. */
+export interface FoundVersion {
+  readonly record: VersionRecord & { readonly content: VersionContent };
+  readonly info: VersionInfo & { readonly content: VersionContent };
+  readonly versioning: Versioning;
+}
+
+const noSuchKey = (key: string, details: object = {}): SkerryError =>
+  new SkerryError('NoSuchKey', 'The specified key does not exist.', { details: { key, ...details } });
+const noSuchVersion = (key: string, versionId: string): SkerryError =>
+  new SkerryError('NoSuchVersion', 'The specified version does not exist.', { details: { key, versionId } });
+
+/** Reads a version with content; the errors of `ObjectService.openObject`. */
+export async function findObject(reader: MetaReader, ref: ObjectRef): Promise<FoundVersion> {
+  const { bucket, key, versionId } = ref;
+  const stamp = versionId === undefined || versionId === 'null' ? undefined : parseVersionId(versionId);
+  if (versionId !== undefined && versionId !== 'null' && !stamp) {
+    throw new SkerryError('InvalidArgument', 'Invalid version id specified', { details: { versionId } });
+  }
+  const keys = [bucketKey(bucket), headKey(bucket, key), ...(stamp ? [versionKey(bucket, key, stamp)] : [])];
+  const [bucketRow, headRow, versionRow] = await reader.get(keys);
+  if (!bucketRow) throw noSuchBucket(bucket);
+  const versioning = versioningOf(decodeRecord<BucketRecord>(bucketRow));
+  const head = headRow && decodeRecord<HeadRecord>(headRow);
+  const record = await pick(reader, ref, head, versionRow && decodeRecord<VersionRecord>(versionRow), stamp);
+  if (!record) throw versionId === undefined ? noSuchKey(key) : noSuchVersion(key, versionId);
+  const info = versionInfo(bucket, key, record, record.stamp === head?.stamp);
+  if (!record.content) throw markerError(ref, info);
+  return { record: record as FoundVersion['record'], info: info as FoundVersion['info'], versioning };
+}
+
+async function pick(
+  reader: MetaReader,
+  { bucket, key, versionId }: ObjectRef,
+  head: HeadRecord | undefined,
+  version: VersionRecord | undefined,
+  stamp: string | undefined,
+): Promise<VersionRecord | undefined> {
+  if (versionId === undefined) return head;
+  if (stamp) {
+    const found = head?.stamp === stamp ? head : version;
+    // A null version is only known as `null`: its stamp is not an id of S3's.
+    return found?.nullVersion ? undefined : found;
+  }
+  if (!head || head.nullVersion) return head;
+  if (head.nullStamp === undefined) return undefined;
+  const [row] = await reader.get([versionKey(bucket, key, head.nullStamp)]);
+  return row && decodeRecord<VersionRecord>(row);
+}
+
+function markerError({ key, versionId }: ObjectRef, info: VersionInfo): SkerryError {
+  if (versionId === undefined) return noSuchKey(key, { marker: true, versionId: info.versionId });
+  return new SkerryError('MethodNotAllowed', 'The specified method is not allowed against a delete marker', {
+    details: { key, marker: true, versionId: info.versionId, modifiedAtMs: info.modifiedAtMs },
+  });
+}
+
+/** The same choice inside a transaction; markers are found too. */
+export function versionIn(txn: Txn, { bucket, key, versionId }: ObjectRef): { readonly head: HeadRecord | undefined; readonly version: VersionRecord | undefined } {
+  const head = txn.record<HeadRecord>(headKey(bucket, key));
+  if (versionId === undefined) return { head, version: head };
+  if (versionId === 'null') return { head, version: findNull(txn, bucket, key, head) };
+  const stamp = parseVersionId(versionId);
+  if (!stamp) throw new SkerryError('InvalidArgument', 'Invalid version id specified', { details: { versionId } });
+  const version = findVersion(txn, bucket, key, head, stamp);
+  return { head, version: version?.nullVersion ? undefined : version };
+}
