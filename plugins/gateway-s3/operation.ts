@@ -40,9 +40,14 @@ export interface S3Request {
   /** The body as the engine wants it: payload check, Content-MD5, checksum header or trailer applied. Call at most once. */
   body(): Promise<BodySource>;
   /** A small body (XML, policy) whole and verified, at most `limitBytes`, else MaxMessageLengthExceeded. Call at most once. */
-  text(limitBytes: number): Promise<string>;
+  text(limitBytes: number, options?: TextOptions): Promise<string>;
   /** The bucket of this request, read once (the same read that authorisation used). Throws NoSuchBucket. */
   bucketInfo(): Promise<BucketInfo>;
+}
+
+export interface TextOptions {
+  /** True: `x-amz-checksum-*` headers speak of an object and not of this body (CompleteMultipartUpload), so they are not compared with it. */
+  readonly checksumsOfObject?: boolean;
 }
 
 export interface S3Response {
