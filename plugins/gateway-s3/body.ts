@@ -7,6 +7,7 @@ import type {
   RequestedChecksum,
 } from '../../core/contracts/index.ts';
 import { s3Error } from './errors.ts';
+import type { TextOptions } from './operation.ts';
 import type { GatewayRequest } from './request.ts';
 
 /** Bodies up to this size are taken whole, in one array. */
@@ -157,14 +158,18 @@ async function digest(hashing: Hashing, algorithm: HashAlgorithm, bytes: Uint8Ar
   return Buffer.from(value.buffer, value.byteOffset, value.length);
 }
 
-async function verify(request: GatewayRequest, bytes: Uint8Array, hashing: Hashing): Promise<void> {
+async function verify(
+  request: GatewayRequest,
+  bytes: Uint8Array,
+  hashing: Hashing,
+  checksum: RequestedChecksum | undefined,
+): Promise<void> {
   const { payload } = request.authenticated;
   if (payload.kind === 'sha256' && (await digest(hashing, 'sha256', bytes)).toString('hex') !== payload.hex) {
     throw s3Error('XAmzContentSHA256Mismatch');
   }
   const md5 = contentMd5(request);
   if (md5 !== undefined && (await digest(hashing, 'md5', bytes)).toString('base64') !== md5) throw s3Error('BadDigest');
-  const checksum = requestedChecksum(request);
   if (checksum === undefined) return;
   const one = CHECKSUMS.find((candidate) => candidate.algorithm === checksum.algorithm);
   const expected = checksum.expected ?? checksum.trailer?.();
@@ -174,13 +179,18 @@ async function verify(request: GatewayRequest, bytes: Uint8Array, hashing: Hashi
 }
 
 /** See S3Request.text. */
-export async function bodyText(request: GatewayRequest, limitBytes: number, hashing: Hashing): Promise<string> {
+export async function bodyText(
+  request: GatewayRequest,
+  limitBytes: number,
+  hashing: Hashing,
+  { checksumsOfObject = false }: TextOptions,
+): Promise<string> {
   const tooLong = () =>
     s3Error('MaxMessageLengthExceeded', undefined, { fields: { MaxMessageLengthBytes: String(limitBytes) } });
   if ((request.contentLength ?? 0) > limitBytes) throw tooLong();
   const bytes = await whole(request, limitBytes);
   if (bytes === undefined) throw tooLong();
-  await verify(request, bytes, hashing);
+  await verify(request, bytes, hashing, checksumsOfObject ? undefined : requestedChecksum(request));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {

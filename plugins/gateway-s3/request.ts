@@ -11,7 +11,7 @@ import type {
 import { bodySource, bodyText } from './body.ts';
 import { s3Error } from './errors.ts';
 import type { Exchange } from './exchange-adapter.ts';
-import type { S3Request } from './operation.ts';
+import type { S3Request, TextOptions } from './operation.ts';
 
 /** S3's limit for keys, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
@@ -234,9 +234,9 @@ export class GatewayRequest implements S3Request {
     return bodySource(this);
   }
 
-  text(limitBytes: number): Promise<string> {
+  text(limitBytes: number, options: TextOptions = {}): Promise<string> {
     this.#takeBody();
-    return bodyText(this, limitBytes, this.#deps.hashing);
+    return bodyText(this, limitBytes, this.#deps.hashing, options);
   }
 
   /** The bucket if this request has read it; `undefined` inside when that failed. */
