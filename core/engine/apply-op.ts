@@ -7,7 +7,7 @@ import type { Op, OpBody, VersionPut, VersionRemove, VersionSetting } from '../c
 import { applyBucketOp } from './apply-bucket.ts';
 import type { ApplyContext, ApplyLocal } from './apply-context.ts';
 import { dropVersion, holdChunks } from './chunk-refs.ts';
-import { headKey, registerKey, tombstoneKey, versionKey, versionPrefix, prefixEnd } from './keys.ts';
+import { headKey, registerKey, tombstoneKey, versionKey, versionPrefix, tupleRange } from './keys.ts';
 import type { HeadRecord, Register, TombstoneRecord, VersionLocal, VersionRecord } from './records.ts';
 import { addVersions, setHead } from './heads.ts';
 import { decodeRecord } from './records.ts';
@@ -116,9 +116,7 @@ function takeOut(context: ApplyContext, bucket: string, key: string, head: HeadR
 
 /** The newest superseded version, taken out of `versions` to be the head. */
 function promote(txn: Txn, bucket: string, key: string, head: HeadRecord): HeadRecord | undefined {
-  const prefix = versionPrefix(bucket, key);
-  const to = prefixEnd(prefix);
-  const [row] = txn.scan({ space: 'versions', from: prefix, ...(to ? { to } : {}), limit: 1 });
+  const [row] = txn.scan({ space: 'versions', ...tupleRange(versionPrefix(bucket, key)), limit: 1 });
   if (!row) return undefined;
   const next = decodeRecord<VersionRecord>(row.value);
   txn.remove({ space: 'versions', key: row.key });

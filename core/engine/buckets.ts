@@ -1,7 +1,7 @@
 /** Buckets and their settings. */
-import { SkerryError, type BucketInfo, type BucketSettingName, type Json, type ListPage, type MetaReader, type ObjectService, type Versioning } from '../contracts/index.ts';
+import { SkerryError, type BucketInfo, type BucketSettingName, type Json, type ListPage, type MetaRange, type MetaReader, type ObjectService, type Versioning } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { bucketKey, headPrefix, prefixEnd, uploadBucketPrefix, versionBucketPrefix } from './keys.ts';
+import { bucketKey, headPrefix, prefixEnd, tupleRange, uploadBucketPrefix, versionBucketPrefix } from './keys.ts';
 import { decodeRecord, type BucketRecord } from './records.ts';
 import type { Txn } from './txn.ts';
 
@@ -110,12 +110,12 @@ function refuseExisting(bucket: string, known: BucketRecord, owner: string): nev
 }
 
 /** A bucket is empty when none of these ranges has a row: current versions, older ones, uploads in flight. */
-function emptinessRanges(bucket: string) {
-  const range = (space: 'heads' | 'versions' | 'uploads', from: Buffer) => {
-    const to = prefixEnd(from);
-    return { space, from, ...(to ? { to } : {}), limit: 1 };
-  };
-  return [range('heads', headPrefix(bucket)), range('versions', versionBucketPrefix(bucket)), range('uploads', uploadBucketPrefix(bucket))];
+function emptinessRanges(bucket: string): readonly MetaRange[] {
+  return [
+    { space: 'heads', ...tupleRange(headPrefix(bucket)), limit: 1 },
+    { space: 'versions', ...tupleRange(versionBucketPrefix(bucket)), limit: 1 },
+    { space: 'uploads', ...tupleRange(uploadBucketPrefix(bucket)), limit: 1 },
+  ];
 }
 
 async function listBuckets(

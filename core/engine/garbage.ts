@@ -2,10 +2,10 @@
  * Background collection of shared chunks that lost a holder. Candidates are rows of the garbage queue, written in the same
  * transaction that let go; a candidate that nobody holds loses its row and its bytes. Restartable at any point.
  */
-import { SkerryError, isSkerryError, type ChunkHash, type ChunkStore, type Logger, type ManifestEntry, type MetaReader, type Timers } from '../contracts/index.ts';
+import { SkerryError, isSkerryError, type ChunkHash, type ChunkStore, type Logger, type ManifestEntry, type MetaRange, type MetaReader, type Timers } from '../contracts/index.ts';
 import { releaseEntries } from './chunk-refs.ts';
 import type { Committer } from './committer.ts';
-import { chunkKey, garbageKey, garbagePrefix, prefixEnd, refOwner, refPrefix } from './keys.ts';
+import { chunkKey, garbageKey, garbagePrefix, refOwner, refPrefix, tupleRange } from './keys.ts';
 import type { Pins } from './pins.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
@@ -64,13 +64,13 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
 }
 
 async function collect(deps: GarbageDeps, stopped: () => boolean): Promise<number> {
-  let from: Buffer | undefined = garbagePrefix();
-  const to = prefixEnd(garbagePrefix());
+  const prefix = garbagePrefix();
+  const { to } = tupleRange(prefix);
+  let from: Uint8Array | undefined = prefix;
   let collected = 0;
   while (from && !stopped()) {
-    const rows = await deps.reader.scan({ space: 'queues', from, ...(to ? { to } : {}), limit: BATCH });
-    const prefix = garbagePrefix().length;
-    const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix)).toString('utf8'));
+    const rows = await deps.reader.scan({ space: 'queues', from, to, limit: BATCH });
+    const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix.length)).toString('utf8'));
     // A read that began before these were let go of may still look them up.
     if (hashes.length > 0) await deps.reclaimer.barrier();
     for (const hash of hashes) if (!stopped() && (await collectOne(deps, hash))) collected++;
@@ -99,11 +99,7 @@ async function collectOne(deps: GarbageDeps, hash: ChunkHash): Promise<boolean> 
   });
 }
 
-const refRange = (hash: ChunkHash) => {
-  const from = refPrefix(hash);
-  const to = prefixEnd(from);
-  return { space: 'refs' as const, from, ...(to ? { to } : {}), limit: 1 };
-};
+const refRange = (hash: ChunkHash): MetaRange => ({ space: 'refs', ...tupleRange(refPrefix(hash)), limit: 1 });
 
 /** What a manifest node refers to; nothing for data chunks and parts tables. */
 async function nodeChildren({ reader, chunkStore }: GarbageDeps, hash: ChunkHash): Promise<readonly ManifestEntry[]> {

@@ -7,7 +7,7 @@ import {
   SkerryError, type CreateKeyInput, type Identity, type IdentityDirectory, type KeyInfo, type Logger, type MetaReader, type PermissionPolicy, type Random,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { prefixEnd, registerKey } from './keys.ts';
+import { registerKey, tupleRange } from './keys.ts';
 import { decodeRecord, type Register } from './records.ts';
 
 /** What a `principal` register holds. */
@@ -145,11 +145,11 @@ function unseal(masterKey: Uint8Array, accessKeyId: string, sealedSecret: string
 
 async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Identity[]> {
   const { key: prefix } = registerKey(KIND, '');
-  const to = prefixEnd(prefix);
+  const { to } = tupleRange(prefix);
   const found: Identity[] = [];
   let from: Uint8Array | undefined = prefix;
   while (from) {
-    const rows = await reader.scan({ space: 'registers', from, ...(to ? { to } : {}), limit: 1000 });
+    const rows = await reader.scan({ space: 'registers', from, to, limit: 1000 });
     for (const row of rows) {
       const { value } = decodeRecord<Register>(row.value);
       if (value !== null) found.push(openIdentity(masterKey, Buffer.from(row.key.subarray(prefix.length)).toString('utf8'), value as unknown as PrincipalRecord));

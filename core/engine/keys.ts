@@ -104,6 +104,15 @@ export const partKey = (uploadId: string, number: number): MetaKey => {
 };
 export const partPrefix = (uploadId: string): Buffer => tuple([uploadId], Buffer.alloc(0));
 
+/**
+ * Bounds of all rows whose tuple starts with the complete elements of `prefix` (one of the `...Prefix` functions). What follows
+ * an element never starts with 0xFF, except where an escaped NUL goes on with another, longer element: that is not ours.
+ */
+export const tupleRange = (prefix: Uint8Array): { readonly from: Uint8Array; readonly to: Uint8Array } => ({
+  from: prefix,
+  to: Buffer.concat([prefix, Buffer.of(0xff)]),
+});
+
 /** The smallest byte string after everything that starts with `prefix`; `undefined` when there is none (all 0xFF). */
 export function prefixEnd(prefix: Uint8Array): Buffer | undefined {
   let length = prefix.length;
