@@ -1,0 +1,182 @@
+/**
+ * The bytes of a version: any range, as a stream of reused buffers with a little read-ahead, or at once when they are
+ * small. The chunk-store checks integrity of what it returns; damage never passes as data.
+ */
+import { isSkerryError, SkerryError } from '../contracts/index.ts';
+import type { ChunkHash, ChunkStore, Locator, Manifest, ManifestEntry, MetaReader } from '../contracts/index.ts';
+import { createBufferPool, type BufferPool } from './buffer-pool.ts';
+import { chunkKey } from './keys.ts';
+import { parseNode, totalSpan, walkRange, type Segment } from './manifest.ts';
+import { decodeRecord, type ChunkRow } from './records.ts';
+
+export interface ReadRange {
+  readonly manifest: Manifest;
+  /** Of a small body that belongs to its version. */
+  readonly locator?: Locator;
+  /** First byte. */
+  readonly start: number;
+  /** Bytes. */
+  readonly length: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ObjectReader {
+  /**
+   * Each piece stays unchanged until the next is asked for. Rejects `Corrupt`, `Unavailable` (this site does not have a chunk),
+   * `RangeNotSatisfiable`, `Aborted`, `Io`.
+   */
+  readRange(range: ReadRange): AsyncIterable<Uint8Array>;
+  /** The range at once, when it lies in a small body that the chunk-store answers without waiting; else `undefined`. */
+  readNow(range: ReadRange): Uint8Array | undefined;
+  /** Entries of a manifest node. */
+  loadNode(entry: ManifestEntry): Promise<readonly ManifestEntry[]>;
+}
+
+export interface ReaderDeps {
+  readonly chunkStore: ChunkStore;
+  readonly reader: MetaReader;
+  /** Buffers of all readers together; default 32 MiB. */
+  readonly memoryBytes?: number;
+}
+
+const MIB = 1024 * 1024;
+const NOW_MAX_BYTES = 64 * 1024;
+/** Segments whose rows are looked up together. */
+const LOOKUP_BATCH = 32;
+/** Pieces that are read while the consumer has one. */
+const AHEAD_MAX = 2;
+
+interface Located extends Segment {
+  readonly locator: Locator;
+}
+
+interface Piece {
+  readonly buffer: Uint8Array;
+  readonly bytes: Promise<Uint8Array>;
+}
+
+export function createObjectReader(deps: ReaderDeps): ObjectReader {
+  const { chunkStore } = deps;
+  const pool = createBufferPool(deps.memoryBytes ?? 32 * MIB);
+
+  async function locate(hashes: readonly ChunkHash[]): Promise<readonly Locator[]> {
+    const rows = await deps.reader.get(hashes.map(chunkKey));
+    return rows.map((row, i) => {
+      if (row !== undefined) return decodeRecord<ChunkRow>(row).locator;
+      throw new SkerryError('Unavailable', 'this site does not have these bytes yet', { details: { hash: hashes[i] } });
+    });
+  }
+
+  /** A record that moved is found at its new place; one that is gone altogether is damage. */
+  async function read(
+    hash: ChunkHash,
+    locator: Locator,
+    options: Parameters<ChunkStore['read']>[1],
+  ): Promise<Uint8Array> {
+    try {
+      return await chunkStore.read(locator, options);
+    } catch (error) {
+      if (!isSkerryError(error, 'NotFound')) throw error;
+      const [row] = await deps.reader.get([chunkKey(hash)]);
+      const moved = row === undefined ? undefined : decodeRecord<ChunkRow>(row).locator;
+      if (moved !== undefined && moved !== locator) return chunkStore.read(moved, options);
+      throw new SkerryError('Corrupt', 'stored bytes are missing', { cause: error, details: { hash, locator } });
+    }
+  }
+
+  async function loadNode(entry: ManifestEntry): Promise<readonly ManifestEntry[]> {
+    const [locator] = await locate([entry.hash]);
+    return parseNode(entry, await read(entry.hash, locator as Locator, {}));
+  }
+
+  async function* located(range: ReadRange): AsyncGenerator<Located> {
+    const { locator } = range;
+    let batch: Segment[] = [];
+    const flush = async function* (): AsyncGenerator<Located> {
+      const segments = batch;
+      batch = [];
+      if (locator !== undefined) return yield* segments.map((segment) => ({ ...segment, locator }));
+      const locators = await locate(segments.map(({ entry }) => entry.hash));
+      for (const [i, segment] of segments.entries()) yield { ...segment, locator: locators[i] as Locator };
+    };
+    for await (const segment of walkRange(range.manifest, range.start, range.length, loadNode)) {
+      batch.push(segment);
+      if (batch.length === LOOKUP_BATCH) yield* flush();
+    }
+    if (batch.length > 0) yield* flush();
+  }
+
+  function begin({ entry, locator, offsetInChunk, length }: Located, signal: AbortSignal | undefined): Piece {
+    const buffer = pool.take(length);
+    const options = { start: offsetInChunk, length, into: buffer, ...(signal === undefined ? {} : { signal }) };
+    const bytes = read(entry.hash, locator, options);
+    // whoever waits for the piece is told; one that is dropped after an error is nobody's
+    bytes.catch(() => undefined);
+    return { buffer, bytes };
+  }
+
+  return {
+    loadNode,
+    readRange: (range) =>
+      stream(
+        begun(located(range), pool, (piece) => begin(piece, range.signal)),
+        pool,
+        range.signal,
+      ),
+    readNow({ manifest, locator, start: from, length }) {
+      const isSmall = locator !== undefined && totalSpan(manifest) <= NOW_MAX_BYTES;
+      if (!isSmall) return length === 0 ? new Uint8Array(0) : undefined;
+      return chunkStore.readNow?.(locator)?.subarray(from, from + length);
+    },
+  };
+}
+
+/**
+ * Segments in pieces of the size that memory allows now, cut where the chunk's blocks end; each is begun in the turn in which its
+ * size is decided, so that many readers cannot all count on the same memory.
+ */
+async function* begun(
+  segments: AsyncIterable<Located>,
+  pool: BufferPool,
+  begin: (piece: Located) => Piece,
+): AsyncGenerator<Piece> {
+  for await (const segment of segments) {
+    const end = segment.offsetInChunk + segment.length;
+    for (let at = segment.offsetInChunk; at < end;) {
+      const size = pool.sizeNow();
+      const length = Math.min(end - at, size - (at % size));
+      yield begin({ ...segment, offsetInChunk: at, length });
+      at += length;
+    }
+  }
+}
+
+/** The bytes in order; the next pieces are being read while the consumer has one. */
+async function* stream(
+  plan: AsyncGenerator<Piece>,
+  pool: BufferPool,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const queue: Piece[] = [];
+  let isPlanned = false;
+  try {
+    for (;;) {
+      while (!isPlanned && (queue.length === 0 || (queue.length <= AHEAD_MAX && pool.mayReadAhead()))) {
+        if (signal?.aborted === true) throw new SkerryError('Aborted', 'the read was aborted');
+        const next = await plan.next();
+        if (next.done === true) isPlanned = true;
+        else queue.push(next.value);
+      }
+      const [piece] = queue;
+      if (piece === undefined) return;
+      yield await piece.bytes;
+      queue.shift();
+      pool.give(piece.buffer);
+    }
+  } finally {
+    await plan.return(undefined);
+    // a buffer that is still being filled must not serve another reader
+    await Promise.allSettled(queue.map((piece) => piece.bytes));
+    for (const piece of queue) pool.give(piece.buffer);
+  }
+}
