@@ -1,4 +1,5 @@
 /** Query parameters that the listings share, checked once. */
+import type { ListInput } from '../../core/contracts/index.ts';
 import { invalidArgument } from './errors.ts';
 import { escapeXml } from './xml.ts';
 
@@ -14,6 +15,10 @@ export interface ListingQuery {
   readonly urlEncoded: boolean;
   /** Writes a key, prefix or marker as this listing shows it. */
   readonly name: (text: string) => string;
+  /** An element with such a name; '' when there is none. */
+  readonly named: (tag: string, text: string | undefined) => string;
+  /** The question to the engine; an empty `after` begins at the start. */
+  readonly input: (bucket: string, after: string | undefined) => ListInput;
 }
 
 const LARGEST = 2 ** 31 - 1;
@@ -22,12 +27,24 @@ export const PAGE_LIMIT = 1000;
 
 export function listingQuery(query: Query, limitName: string): ListingQuery {
   const urlEncoded = encodingType(query);
+  const prefix = query.get('prefix') ?? '';
+  const delimiter = query.get('delimiter') || undefined;
+  const limit = Math.min(integerParameter(query, limitName, PAGE_LIMIT), PAGE_LIMIT);
+  const name = urlEncoded ? urlEncode : escapeXml;
   return {
-    prefix: query.get('prefix') ?? '',
-    delimiter: query.get('delimiter') || undefined,
-    limit: Math.min(integerParameter(query, limitName, PAGE_LIMIT), PAGE_LIMIT),
+    prefix,
+    delimiter,
+    limit,
     urlEncoded,
-    name: urlEncoded ? urlEncode : escapeXml,
+    name,
+    named: (tag, text) => (text === undefined ? '' : `<${tag}>${name(text)}</${tag}>`),
+    input: (bucket, after = '') => ({
+      bucket,
+      limit,
+      ...(prefix === '' ? {} : { prefix }),
+      ...(delimiter === undefined ? {} : { delimiter }),
+      ...(after === '' ? {} : { after }),
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** ListObjects (V1), ListObjectsV2 and ListObjectVersions. The engine pages exactly; here are only the names and the XML. */
-import type { ListInput, ListPage } from '../../../core/contracts/index.ts';
+import type { ListPage } from '../../../core/contracts/index.ts';
 import { invalidArgument } from '../errors.ts';
 import { commonPrefixRows, objectRows, ownerWriter, versionRows } from '../listing-page.ts';
 import { afterOfToken, continuationToken, listingQuery, type ListingQuery } from '../listing-query.ts';
@@ -9,28 +9,13 @@ import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
 
 const EMPTY: ListPage<never> = { entries: [], commonPrefixes: [], truncated: false };
 
-function inputOf(bucket: string, listing: ListingQuery, after: string | undefined): ListInput {
-  return {
-    bucket,
-    limit: listing.limit,
-    ...(listing.prefix === '' ? {} : { prefix: listing.prefix }),
-    ...(listing.delimiter === undefined ? {} : { delimiter: listing.delimiter }),
-    ...(after === undefined || after === '' ? {} : { after }),
-  };
-}
-
-/** A key, prefix or marker as this listing shows it; '' when there is none. */
-function named(tag: string, listing: ListingQuery, text: string | undefined): string {
-  return text === undefined ? '' : `<${tag}>${listing.name(text)}</${tag}>`;
-}
-
 /** What every listing begins with. */
 function headOf(bucket: string, listing: ListingQuery): string {
   return (
     element('Name', bucket) +
-    named('Prefix', listing, listing.prefix) +
+    listing.named('Prefix', listing.prefix) +
     element('MaxKeys', listing.limit) +
-    named('Delimiter', listing, listing.delimiter) +
+    listing.named('Delimiter', listing.delimiter) +
     element('EncodingType', listing.urlEncoded ? 'url' : undefined)
   );
 }
@@ -52,14 +37,14 @@ export const listObjects: S3Operation = {
     const bucket = bucketOf(request);
     const listing = listingQuery(request.query, 'max-keys');
     const marker = request.query.get('marker') ?? '';
-    const page = await pageOf(request, listing, () => services.objects.listObjects(inputOf(bucket, listing, marker)));
+    const page = await pageOf(request, listing, () => services.objects.listObjects(listing.input(bucket, marker)));
     // V1 names the next marker only where the client cannot know it: with a delimiter. Else it is the last key.
     const next = listing.delimiter === undefined ? undefined : page.next;
     const content =
       headOf(bucket, listing) +
-      named('Marker', listing, marker) +
+      listing.named('Marker', marker) +
       element('IsTruncated', page.truncated) +
-      named('NextMarker', listing, next) +
+      listing.named('NextMarker', next) +
       objectRows(page.entries, listing, ownerWriter(services.identities)) +
       commonPrefixRows(page.commonPrefixes, listing);
     return answer('ListBucketResult', content, services);
@@ -88,11 +73,11 @@ export const listObjectsV2: S3Operation = {
     const token = request.query.get('continuation-token');
     const startAfter = request.query.get('start-after');
     const after = token === undefined || token === '' ? startAfter : afterOfToken(token);
-    const page = await pageOf(request, listing, () => services.objects.listObjects(inputOf(bucket, listing, after)));
+    const page = await pageOf(request, listing, () => services.objects.listObjects(listing.input(bucket, after)));
     const owner = request.query.get('fetch-owner') === 'true' ? ownerWriter(services.identities) : undefined;
     const content =
       headOf(bucket, listing) +
-      named('StartAfter', listing, startAfter) +
+      listing.named('StartAfter', startAfter) +
       element('ContinuationToken', token) +
       element('NextContinuationToken', page.next === undefined ? undefined : continuationToken(page.next)) +
       element('KeyCount', page.entries.length + page.commonPrefixes.length) +
@@ -118,17 +103,17 @@ export const listObjectVersions: S3Operation = {
       throw invalidArgument('version-id-marker', versionMarker, message);
     }
     const input = {
-      ...inputOf(bucket, listing, keyMarker),
+      ...listing.input(bucket, keyMarker),
       ...(versionMarker === '' ? {} : { afterVersionId: versionMarker }),
     };
     const page = await pageOf(request, listing, () => services.objects.listVersions(input));
     const nextVersionId = 'nextVersionId' in page ? page.nextVersionId : undefined;
     const content =
       headOf(bucket, listing) +
-      named('KeyMarker', listing, keyMarker) +
+      listing.named('KeyMarker', keyMarker) +
       element('VersionIdMarker', versionMarker) +
       element('IsTruncated', page.truncated) +
-      named('NextKeyMarker', listing, page.next) +
+      listing.named('NextKeyMarker', page.next) +
       element('NextVersionIdMarker', nextVersionId) +
       versionRows(page.entries, listing, ownerWriter(services.identities)) +
       commonPrefixRows(page.commonPrefixes, listing);
