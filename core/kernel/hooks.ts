@@ -14,7 +14,7 @@ import {
 export interface HookSet {
   readonly facade: SiteHooks;
   /** Awaits every veto in order; rejects with the first that refuses. Does not wait when nobody listens. */
-  beforeWrite(record: BeforeWrite): Promise<void> | void;
+  beforeWrite(record: BeforeWrite): Promise<void> | undefined;
   /** Tells every listener. A listener that throws is logged and the others still hear. */
   committed(record: Committed): void;
   /** Cheap: false means that building the record can be spared. */

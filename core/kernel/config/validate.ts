@@ -69,7 +69,7 @@ function asFault(error: ErrorObject): SchemaFault {
       return {
         path,
         about: 'value',
-        problem: `must be ${typeNames(params['type'])}, not ${shown(error.data)}`,
+        problem: `must be ${typeNames(params['type'])}, not ${shown(error)}`,
         ...hint,
       };
     case 'enum':
