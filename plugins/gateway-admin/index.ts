@@ -1,0 +1,14 @@
+/** The admin socket: the site's AdminService over HTTP and JSON, for the command line on the same machine. */
+import { CONTRACT_VERSION, definePlugin } from '../../core/contracts/index.ts';
+import { AdminGateway } from './admin-gateway.ts';
+import { optionsSchema, type Options } from './options.ts';
+
+export default definePlugin<'gateway', Options>({
+  kind: 'gateway',
+  name: 'gateway-admin',
+  contract: CONTRACT_VERSION,
+  supports: { protocol: 'admin' },
+  options: optionsSchema,
+  create: ({ services, files, random, timers, logger }, options) =>
+    new AdminGateway({ services, files, random, timers, logger }, options),
+});

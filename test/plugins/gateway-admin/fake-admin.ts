@@ -1,0 +1,48 @@
+/** An AdminService that remembers what it was asked and answers from a table. */
+import type { AdminService, SiteStatus } from '../../../core/contracts/index.ts';
+
+export interface FakeAdmin {
+  readonly admin: AdminService;
+  readonly calls: (readonly [method: string, ...args: readonly unknown[]])[];
+  /** What a method does instead of its standard answer. */
+  readonly instead: Partial<Record<keyof AdminService, () => Promise<unknown>>>;
+}
+
+export const KEY = {
+  accessKeyId: 'AK',
+  userId: 'u',
+  displayName: 'U',
+  account: '000000000001',
+  policy: 'rw',
+  enabled: true,
+  fromConfig: false,
+} as const;
+
+export const BUCKET = { name: 'b', owner: 'u', createdAtMs: 1, versioning: 'Off' } as const;
+
+export function fakeAdmin(dataDir: string): FakeAdmin {
+  const answers: Record<keyof AdminService, unknown> = {
+    status: { site: 'waw', dataDir, ready: true } as SiteStatus,
+    listKeys: [KEY],
+    createKey: { ...KEY, secretKey: 'shown-this-once' },
+    setKeyEnabled: KEY,
+    setKeyPolicy: KEY,
+    removeKey: undefined,
+    listBuckets: [BUCKET],
+    createBucket: BUCKET,
+    removeBucket: undefined,
+    setBucketSetting: undefined,
+    getBucketSetting: 'Enabled',
+    stop: undefined,
+  };
+  const calls: FakeAdmin['calls'] = [];
+  const instead: FakeAdmin['instead'] = {};
+  const methods = Object.entries(answers).map(([method, answer]) => [
+    method,
+    async (...args: readonly unknown[]) => {
+      calls.push([method, ...args]);
+      return (await instead[method as keyof AdminService]?.()) ?? answer;
+    },
+  ]);
+  return { admin: Object.fromEntries(methods) as unknown as AdminService, calls, instead };
+}
