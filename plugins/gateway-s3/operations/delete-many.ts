@@ -2,6 +2,7 @@
 import { SkerryError, type DeleteResult, type WriteCondition } from '../../../core/contracts/index.ts';
 import { isAllowed } from '../authorize.ts';
 import { CHECKSUMS } from '../body.ts';
+import { parseEtags, parseHttpDate } from '../conditions.ts';
 import { s3Error, toS3Error } from '../errors.ts';
 import type { S3Operation, S3Request, S3Services } from '../operation.ts';
 import { S3_NAMESPACE, childText, children, element, group, parseXmlRoot, xmlDocument, type XmlNode } from '../xml.ts';
@@ -78,15 +79,15 @@ function readCondition(node: XmlNode): WriteCondition | undefined {
   const size = childText(node, 'Size')?.trim();
   if (etag === undefined && modified === undefined && size === undefined) return undefined;
   return {
-    ...(etag === undefined ? {} : { ifMatch: [etag.replace(/^"(.*)"$/, '$1')] }),
+    ...(etag === undefined ? {} : { ifMatch: parseEtags(etag) }),
     ...(modified === undefined ? {} : { ifMatchModifiedAtMs: readTime(modified) }),
     ...(size === undefined ? {} : { ifMatchSize: readSize(size) }),
   };
 }
 
 function readTime(text: string): number {
-  const unixMs = Date.parse(text);
-  if (Number.isNaN(unixMs)) throw s3Error('MalformedXML', 'LastModifiedTime is not a date.');
+  const unixMs = parseHttpDate(text);
+  if (unixMs === undefined) throw s3Error('MalformedXML', 'LastModifiedTime is not a date.');
   return unixMs;
 }
 

@@ -1,6 +1,6 @@
 /** ListParts and ListMultipartUploads. */
 import type { ListPage, PartInfo, UploadInfo } from '../../../core/contracts/index.ts';
-import { checksumElements } from '../checksum-answer.ts';
+import { checksumElements } from '../checksum-xml.ts';
 import { commonPrefixRows, isoSeconds, ownerWriter, type OwnerWriter } from '../listing-page.ts';
 import { PAGE_LIMIT, integerParameter, listingQuery, type ListingQuery } from '../listing-query.ts';
 import type { S3Operation, S3Services } from '../operation.ts';
