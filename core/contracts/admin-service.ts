@@ -39,7 +39,12 @@ export interface SiteStatus {
   readonly reason?: string;
   readonly addresses: readonly string[];
   readonly vector: VersionVector;
-  readonly counters: { readonly buckets: number; readonly objects: number; readonly objectBytes: number; readonly uploads: number };
+  readonly counters: {
+    readonly buckets: number;
+    readonly objects: number;
+    readonly objectBytes: number;
+    readonly uploads: number;
+  };
   readonly storage: { readonly liveBytes: number; readonly deadBytes: number; readonly freeBytes?: number };
   readonly memoryBytes: number;
   readonly plugins: Readonly<Record<string, string>>;
@@ -62,7 +67,10 @@ export interface AdminService {
   setKeyPolicy(accessKeyId: string, policy: PermissionPolicy): Promise<KeyInfo>;
   removeKey(accessKeyId: string): Promise<void>;
   listBuckets(): Promise<readonly BucketSummary[]>;
-  createBucket(name: string, options?: { readonly owner?: string; readonly versioning?: boolean }): Promise<BucketSummary>;
+  createBucket(
+    name: string,
+    options?: { readonly owner?: string; readonly versioning?: boolean },
+  ): Promise<BucketSummary>;
   /** `BucketNotEmpty` unless `force`, which removes every version and upload first. */
   removeBucket(name: string, options?: { readonly force?: boolean }): Promise<void>;
   setBucketSetting(name: string, setting: string, value: Json): Promise<void>;

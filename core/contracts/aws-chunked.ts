@@ -74,8 +74,12 @@ export class FrameDecoder {
     return out;
   }
 
-  /** The input has ended. Throws `IncompleteBody` unless it ended where a body may end. */
+  /**
+   * The input has ended. Throws `IncompleteBody` unless it ended where a body may end; that is also behind the last trailer, since some
+   * clients leave out the empty line and nothing can have been lost there.
+   */
   finish(): void {
+    if (this.#state === 'trailers' && this.#line === '' && this.#trailersAreComplete()) this.#endTrailers();
     if (this.#state !== 'done') throw incomplete('the body ended in the middle of its aws-chunked framing');
   }
 
@@ -173,6 +177,13 @@ export class FrameDecoder {
   #trailersAreDue(): boolean {
     const { verifier, trailers } = this.#options;
     return trailers && verifier !== undefined && !this.#trailersVerified;
+  }
+
+  #trailersAreComplete(): boolean {
+    const { verifier, trailers, announced } = this.#options;
+    if (!trailers) return false;
+    if (verifier !== undefined) return this.#trailersVerified;
+    return announced.length > 0 && announced.every((name) => this.#trailers.has(name));
   }
 
   #skipEmptyLine(): void {

@@ -86,7 +86,11 @@ export interface ChunkStore extends Lifecycle {
    * resumes behind a locator. Records appended while scanning may or may not appear. Damaged records are reported to
    * `onDamage` and skipped. Yields batches of 1 to 1,000.
    */
-  scan(options?: { readonly after?: Locator; readonly onDamage?: (locator: Locator, reason: string) => void; readonly signal?: AbortSignal }): AsyncIterable<readonly StoredRecord[]>;
+  scan(options?: {
+    readonly after?: Locator;
+    readonly onDamage?: (locator: Locator, reason: string) => void;
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<readonly StoredRecord[]>;
   usage(): Promise<ChunkUsage>;
 }
 

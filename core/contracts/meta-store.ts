@@ -15,8 +15,23 @@ import type { Lifecycle } from './lifecycle.ts';
 
 /** Every space that core uses; a store creates them all when it opens. Adding one needs no migration. */
 export const META_SPACES = [
-  'site', 'buckets', 'heads', 'versions', 'tombstones', 'conflicts', 'registers', 'oplog', 'vector', 'chunks', 'refs',
-  'uploads', 'parts', 'queues', 'digest', 'peers', 'counters',
+  'site',
+  'buckets',
+  'heads',
+  'versions',
+  'tombstones',
+  'conflicts',
+  'registers',
+  'oplog',
+  'vector',
+  'chunks',
+  'refs',
+  'uploads',
+  'parts',
+  'queues',
+  'digest',
+  'peers',
+  'counters',
 ] as const;
 export type MetaSpace = (typeof META_SPACES)[number];
 

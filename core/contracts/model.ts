@@ -94,14 +94,34 @@ export interface VersionContent {
 export type VersionSettingName = 'tags' | 'acl' | 'retention' | 'legalHold';
 /** Settings of a bucket that are registers of their own (rule 7). Values are JSON (or the XML/JSON text a client sent). */
 export type BucketSettingName =
-  | 'versioning' | 'policy' | 'cors' | 'lifecycle' | 'encryption' | 'tagging' | 'acl' | 'ownership'
-  | 'publicAccess' | 'objectLock' | 'website' | 'logging' | 'notification' | 'requestPayment' | 'replication' | 'accelerate';
+  | 'versioning'
+  | 'policy'
+  | 'cors'
+  | 'lifecycle'
+  | 'encryption'
+  | 'tagging'
+  | 'acl'
+  | 'ownership'
+  | 'publicAccess'
+  | 'objectLock'
+  | 'website'
+  | 'logging'
+  | 'notification'
+  | 'requestPayment'
+  | 'replication'
+  | 'accelerate';
 
 /** JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 export type OpBody =
-  | { readonly type: 'bucket.create'; readonly bucket: string; readonly owner: string; readonly createdAtMs: number; readonly objectLock?: boolean }
+  | {
+      readonly type: 'bucket.create';
+      readonly bucket: string;
+      readonly owner: string;
+      readonly createdAtMs: number;
+      readonly objectLock?: boolean;
+    }
   | { readonly type: 'bucket.remove'; readonly bucket: string }
   | { readonly type: 'bucket.setting'; readonly bucket: string; readonly name: BucketSettingName; readonly value: Json }
   | VersionPut

@@ -7,7 +7,14 @@
  * Keys are 1 to 1,024 bytes of UTF-8 and never a path. No authorisation happens here.
  */
 import type {
-  BucketSettingName, ChecksumAlgorithm, Json, ObjectChecksum, PartSummary, Stamp, VersionContent, VersionSettingName,
+  BucketSettingName,
+  ChecksumAlgorithm,
+  Json,
+  ObjectChecksum,
+  PartSummary,
+  Stamp,
+  VersionContent,
+  VersionSettingName,
 } from './model.ts';
 
 /** Body of a write, and what must be true of it. */
@@ -252,14 +259,28 @@ export interface CompleteUploadInput extends UploadRef {
   readonly parts: readonly CompletedPart[];
   readonly condition?: WriteCondition;
   /** Expected object checksum (base64, maybe with `-N`) and size. */
-  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly expected: string; readonly type?: ObjectChecksum['type'] };
+  readonly checksum?: {
+    readonly algorithm: ChecksumAlgorithm;
+    readonly expected: string;
+    readonly type?: ObjectChecksum['type'];
+  };
   readonly expectedSize?: number;
 }
 
 export interface ObjectService {
-  listBuckets(input: { readonly owner?: string; readonly prefix?: string; readonly after?: string; readonly limit: number }): Promise<ListPage<BucketInfo>>;
+  listBuckets(input: {
+    readonly owner?: string;
+    readonly prefix?: string;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<ListPage<BucketInfo>>;
   /** `BucketAlreadyOwnedByYou` or `BucketAlreadyExists` when it exists. */
-  createBucket(input: { readonly bucket: string; readonly owner: string; readonly objectLock?: boolean; readonly settings?: Readonly<Partial<Record<BucketSettingName, Json>>> }): Promise<BucketInfo>;
+  createBucket(input: {
+    readonly bucket: string;
+    readonly owner: string;
+    readonly objectLock?: boolean;
+    readonly settings?: Readonly<Partial<Record<BucketSettingName, Json>>>;
+  }): Promise<BucketInfo>;
   /** Cheap enough for every request. `NoSuchBucket`. */
   getBucket(bucket: string): Promise<BucketInfo>;
   /** `BucketNotEmpty` while any version, delete marker or open upload is there. */
@@ -274,7 +295,9 @@ export interface ObjectService {
    */
   openObject(ref: ObjectRef): Promise<OpenObject>;
   /** The same errors; no bytes are opened. */
-  headObject(ref: ObjectRef): Promise<{ readonly info: VersionInfo & { readonly content: VersionContent }; readonly versioning: Versioning }>;
+  headObject(
+    ref: ObjectRef,
+  ): Promise<{ readonly info: VersionInfo & { readonly content: VersionContent }; readonly versioning: Versioning }>;
   /** By reference: no bytes are copied. Same key allowed when something is replaced. */
   copyObject(input: CopyObjectInput): Promise<WriteResult & { readonly sourceVersionId?: string }>;
   /** Absent objects are no error. */
@@ -290,11 +313,25 @@ export interface ObjectService {
   createUpload(input: CreateUploadInput): Promise<UploadInfo>;
   getUpload(ref: UploadRef): Promise<UploadInfo>;
   /** Number 1 to 10,000; a part of the same number is replaced. */
-  putPart(input: UploadRef & { readonly number: number; readonly body: BodySource; readonly signal?: AbortSignal }): Promise<PartInfo>;
+  putPart(
+    input: UploadRef & { readonly number: number; readonly body: BodySource; readonly signal?: AbortSignal },
+  ): Promise<PartInfo>;
   /** By reference where chunk boundaries allow, else copied inside the store. `range` is inclusive bytes. */
-  copyPart(input: UploadRef & { readonly number: number; readonly source: ObjectRef; readonly range?: { readonly start: number; readonly end: number }; readonly sourceCheck?: (source: VersionInfo) => void }): Promise<PartInfo & { readonly sourceVersionId?: string }>;
-  listParts(ref: UploadRef, options: { readonly after?: number; readonly limit: number }): Promise<{ readonly upload: UploadInfo; readonly parts: readonly PartInfo[]; readonly truncated: boolean }>;
-  listUploads(input: ListInput & { readonly afterUploadId?: string }): Promise<ListPage<UploadInfo> & { readonly nextUploadId?: string }>;
+  copyPart(
+    input: UploadRef & {
+      readonly number: number;
+      readonly source: ObjectRef;
+      readonly range?: { readonly start: number; readonly end: number };
+      readonly sourceCheck?: (source: VersionInfo) => void;
+    },
+  ): Promise<PartInfo & { readonly sourceVersionId?: string }>;
+  listParts(
+    ref: UploadRef,
+    options: { readonly after?: number; readonly limit: number },
+  ): Promise<{ readonly upload: UploadInfo; readonly parts: readonly PartInfo[]; readonly truncated: boolean }>;
+  listUploads(
+    input: ListInput & { readonly afterUploadId?: string },
+  ): Promise<ListPage<UploadInfo> & { readonly nextUploadId?: string }>;
   /** `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`. Repeating a successful complete answers the same result. */
   completeUpload(input: CompleteUploadInput): Promise<WriteResult>;
   /** `NoSuchUpload` when there is none. */

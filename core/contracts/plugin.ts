@@ -23,11 +23,27 @@ export interface PluginDeps extends Runtime {
 
 export interface PluginKinds {
   readonly 'meta-store': { readonly port: MetaStore; readonly deps: PluginDeps; readonly supports: MetaStoreSupports };
-  readonly 'chunk-store': { readonly port: ChunkStore; readonly deps: PluginDeps; readonly supports: ChunkStoreSupports };
+  readonly 'chunk-store': {
+    readonly port: ChunkStore;
+    readonly deps: PluginDeps;
+    readonly supports: ChunkStoreSupports;
+  };
   readonly transport: { readonly port: Transport; readonly deps: PluginDeps; readonly supports: TransportSupports };
-  readonly auth: { readonly port: Auth; readonly deps: PluginDeps & { readonly identities: IdentityDirectory }; readonly supports: AuthSupports };
-  readonly 'conflict-resolver': { readonly port: ConflictResolver; readonly deps: PluginDeps; readonly supports: ConflictResolverSupports };
-  readonly gateway: { readonly port: Gateway; readonly deps: PluginDeps & { readonly services: GatewayServices }; readonly supports: GatewaySupports };
+  readonly auth: {
+    readonly port: Auth;
+    readonly deps: PluginDeps & { readonly identities: IdentityDirectory };
+    readonly supports: AuthSupports;
+  };
+  readonly 'conflict-resolver': {
+    readonly port: ConflictResolver;
+    readonly deps: PluginDeps;
+    readonly supports: ConflictResolverSupports;
+  };
+  readonly gateway: {
+    readonly port: Gateway;
+    readonly deps: PluginDeps & { readonly services: GatewayServices };
+    readonly supports: GatewaySupports;
+  };
 }
 export type PluginKind = keyof PluginKinds;
 

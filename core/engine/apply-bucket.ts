@@ -15,7 +15,13 @@ export function applyBucketOp({ txn }: ApplyContext, op: Op): void {
       // Ownership goes to the smallest creation stamp; settings that are already there stay.
       if (known && known.stamp < op.stamp) return;
       const { owner, createdAtMs, objectLock } = body;
-      return txn.put(row, { owner, createdAtMs, stamp: op.stamp, ...(objectLock ? { objectLock: true as const } : {}), settings: known?.settings ?? {} } satisfies BucketRecord);
+      return txn.put(row, {
+        owner,
+        createdAtMs,
+        stamp: op.stamp,
+        ...(objectLock ? { objectLock: true as const } : {}),
+        settings: known?.settings ?? {},
+      } satisfies BucketRecord);
     }
     case 'bucket.remove':
       txn.put(bucketTombstoneKey(body.bucket), { stamp: op.stamp, deps: op.deps } satisfies TombstoneRecord);
@@ -24,7 +30,10 @@ export function applyBucketOp({ txn }: ApplyContext, op: Op): void {
     case 'bucket.setting': {
       const setting = known?.settings[body.name];
       if (!known || (setting && setting.stamp > op.stamp)) return;
-      return txn.put(row, { ...known, settings: { ...known.settings, [body.name]: { value: body.value, stamp: op.stamp } } });
+      return txn.put(row, {
+        ...known,
+        settings: { ...known.settings, [body.name]: { value: body.value, stamp: op.stamp } },
+      });
     }
   }
 }

@@ -88,14 +88,25 @@ function isRemoved(txn: Txn, op: Op<VersionPut>): boolean {
 }
 
 /** The key's null version, wherever it is. */
-export function findNull(txn: Txn, bucket: string, key: string, head: HeadRecord | undefined): VersionRecord | undefined {
+export function findNull(
+  txn: Txn,
+  bucket: string,
+  key: string,
+  head: HeadRecord | undefined,
+): VersionRecord | undefined {
   if (!head) return undefined;
   if (head.nullVersion) return head;
   return head.nullStamp === undefined ? undefined : txn.record<VersionRecord>(versionKey(bucket, key, head.nullStamp));
 }
 
 /** One version of a key by stamp, wherever it is. */
-export function findVersion(txn: Txn, bucket: string, key: string, head: HeadRecord | undefined, stamp: string): VersionRecord | undefined {
+export function findVersion(
+  txn: Txn,
+  bucket: string,
+  key: string,
+  head: HeadRecord | undefined,
+  stamp: string,
+): VersionRecord | undefined {
   if (!head) return undefined;
   return head.stamp === stamp ? head : txn.record<VersionRecord>(versionKey(bucket, key, stamp));
 }
@@ -104,7 +115,13 @@ export function findVersion(txn: Txn, bucket: string, key: string, head: HeadRec
  * Removes one version's record and lets go of its bytes. Answers the head of what is left, which the caller has to store;
  * when the head itself is taken out the next version is no longer in `versions`.
  */
-function takeOut(context: ApplyContext, bucket: string, key: string, head: HeadRecord | undefined, version: VersionRecord): HeadRecord | undefined {
+function takeOut(
+  context: ApplyContext,
+  bucket: string,
+  key: string,
+  head: HeadRecord | undefined,
+  version: VersionRecord,
+): HeadRecord | undefined {
   const { txn } = context;
   dropVersion(context, version);
   addVersions(txn, bucket, -1, -(version.content?.size ?? 0));
@@ -129,7 +146,8 @@ function removeVersion(context: ApplyContext, op: Op<VersionRemove>): void {
   recordTombstone(txn, op);
   const head = txn.record<HeadRecord>(headKey(bucket, key));
   const version = target === null ? findNull(txn, bucket, key, head) : findVersion(txn, bucket, key, head, target);
-  if (!version || version.stamp > op.stamp) return;
+  // A null version is a register: only a removal of the register touches it, whatever a peer may send.
+  if (!version || version.stamp > op.stamp || (target !== null && version.nullVersion)) return;
   setHead(txn, bucket, key, head, takeOut(context, bucket, key, head, version));
 }
 

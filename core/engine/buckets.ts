@@ -1,11 +1,24 @@
 /** Buckets and their settings. */
-import { SkerryError, type BucketInfo, type BucketSettingName, type Json, type ListPage, type MetaRange, type MetaReader, type ObjectService, type Versioning } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type BucketInfo,
+  type BucketSettingName,
+  type Json,
+  type ListPage,
+  type MetaRange,
+  type MetaReader,
+  type ObjectService,
+  type Versioning,
+} from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { bucketKey, headPrefix, prefixEnd, tupleRange, uploadBucketPrefix, versionBucketPrefix } from './keys.ts';
 import { decodeRecord, type BucketRecord } from './records.ts';
 import type { Txn } from './txn.ts';
 
-export type BucketOperations = Pick<ObjectService, 'listBuckets' | 'createBucket' | 'getBucket' | 'deleteBucket' | 'putBucketSetting'>;
+export type BucketOperations = Pick<
+  ObjectService,
+  'listBuckets' | 'createBucket' | 'getBucket' | 'deleteBucket' | 'putBucketSetting'
+>;
 
 export function versioningOf(record: BucketRecord): Versioning {
   const value = record.settings.versioning?.value;
@@ -53,7 +66,13 @@ function createInfoCache(): (name: string, value: Uint8Array) => BucketInfo {
   };
 }
 
-export function createBuckets({ reader, committer }: { readonly reader: MetaReader; readonly committer: Committer }): BucketOperations {
+export function createBuckets({
+  reader,
+  committer,
+}: {
+  readonly reader: MetaReader;
+  readonly committer: Committer;
+}): BucketOperations {
   const infoOf = createInfoCache();
   return {
     async getBucket(bucket) {
@@ -82,7 +101,9 @@ export function createBuckets({ reader, committer }: { readonly reader: MetaRead
         decide({ txn, author }) {
           bucketIn(txn, bucket);
           if (emptinessRanges(bucket).some((range) => txn.scan(range).length > 0)) {
-            throw new SkerryError('BucketNotEmpty', 'The bucket you tried to delete is not empty', { details: { bucket } });
+            throw new SkerryError('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
+              details: { bucket },
+            });
           }
           author({ type: 'bucket.remove', bucket });
         },
@@ -105,7 +126,9 @@ export function createBuckets({ reader, committer }: { readonly reader: MetaRead
 
 function refuseExisting(bucket: string, known: BucketRecord, owner: string): never {
   throw known.owner === owner
-    ? new SkerryError('BucketAlreadyOwnedByYou', 'The bucket you tried to create already exists, and you own it', { details: { bucket } })
+    ? new SkerryError('BucketAlreadyOwnedByYou', 'The bucket you tried to create already exists, and you own it', {
+        details: { bucket },
+      })
     : new SkerryError('BucketAlreadyExists', 'The requested bucket name is not available', { details: { bucket } });
 }
 

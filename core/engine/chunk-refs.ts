@@ -14,7 +14,9 @@ const QUEUED = new Uint8Array(0);
 type RefContext = Pick<ApplyContext, 'txn' | 'effects'>;
 
 const entriesOf = (record: VersionRecord): readonly ManifestEntry[] =>
-  record.local?.locator === undefined ? [...(record.content?.manifest ?? []), ...(record.content?.partsManifest ?? [])] : [];
+  record.local?.locator === undefined
+    ? [...(record.content?.manifest ?? []), ...(record.content?.partsManifest ?? [])]
+    : [];
 
 /** Records where the chunks of a new version lie and that the version holds them. */
 export function holdChunks(context: RefContext, record: VersionRecord, placements: readonly Placement[]): void {
@@ -54,7 +56,10 @@ export function placeChunks(context: RefContext, placements: readonly Placement[
     } else if (fresh) {
       context.txn.put(row, { locator, length, kind } satisfies ChunkRow);
     } else {
-      throw new SkerryError('Unavailable', 'a shared chunk was reclaimed while the write was under way; repeat the request');
+      throw new SkerryError(
+        'Unavailable',
+        'a shared chunk was reclaimed while the write was under way; repeat the request',
+      );
     }
     if (children && !known) holdEntries(context, children, refOwner.node(hash));
   }

@@ -4,7 +4,17 @@
  * (preconditions, seq, HLC, rows, oplog), then answers each on its own. One that refuses fails alone.
  */
 import {
-  SkerryError, type ChunkStore, type Clock, type Logger, type MetaReads, type MetaStore, type Op, type OpBody, type Origin, type Timers, type VersionVector,
+  SkerryError,
+  type ChunkStore,
+  type Clock,
+  type Logger,
+  type MetaReads,
+  type MetaStore,
+  type Op,
+  type OpBody,
+  type Origin,
+  type Timers,
+  type VersionVector,
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
@@ -104,8 +114,13 @@ async function flush(deps: CommitterDeps, group: readonly Queued[]): Promise<voi
   if (ready.length === 0) return;
   let decided: Decided;
   try {
-    decided = await transact(deps.metaStore, { keys: [clockKey, ...ready.flatMap(({ intent }) => intent.reads.keys ?? [])], ranges: ready.flatMap(({ intent }) => intent.reads.ranges ?? []) }, (txn) =>
-      decideGroup(deps, ready, txn),
+    decided = await transact(
+      deps.metaStore,
+      {
+        keys: [clockKey, ...ready.flatMap(({ intent }) => intent.reads.keys ?? [])],
+        ranges: ready.flatMap(({ intent }) => intent.reads.ranges ?? []),
+      },
+      (txn) => decideGroup(deps, ready, txn),
     );
   } catch (error) {
     for (const { reject } of ready) reject(error);

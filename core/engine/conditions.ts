@@ -3,7 +3,11 @@ import { SkerryError, type WriteCondition } from '../contracts/index.ts';
 import type { VersionRecord } from './records.ts';
 
 /** Throws unless `condition` holds for the current version (`undefined` or a delete marker: there is none). */
-export function checkCondition(condition: WriteCondition | undefined, key: string, current: VersionRecord | undefined): void {
+export function checkCondition(
+  condition: WriteCondition | undefined,
+  key: string,
+  current: VersionRecord | undefined,
+): void {
   if (!condition) return;
   const live = current?.marker ? undefined : current;
   if (requiresPresence(condition) && !live) {
@@ -13,7 +17,11 @@ export function checkCondition(condition: WriteCondition | undefined, key: strin
   const listed = (etags: readonly string[]): boolean => etags.some((wanted) => wanted === '*' || wanted === etag);
   refuseUnless(!condition.ifMatch || listed(condition.ifMatch), key, 'If-Match');
   refuseUnless(!condition.ifNoneMatch || !live || !listed(condition.ifNoneMatch), key, 'If-None-Match');
-  refuseUnless(condition.ifMatchSize === undefined || condition.ifMatchSize === live?.content?.size, key, 'x-amz-if-match-size');
+  refuseUnless(
+    condition.ifMatchSize === undefined || condition.ifMatchSize === live?.content?.size,
+    key,
+    'x-amz-if-match-size',
+  );
   refuseUnless(
     condition.ifMatchModifiedAtMs === undefined || sameSecond(condition.ifMatchModifiedAtMs, live?.modifiedAtMs),
     key,
@@ -32,5 +40,7 @@ function sameSecond(a: number, b: number | undefined): boolean {
 
 function refuseUnless(holds: boolean, key: string, condition: string): void {
   if (holds) return;
-  throw new SkerryError('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', { details: { key, condition } });
+  throw new SkerryError('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    details: { key, condition },
+  });
 }

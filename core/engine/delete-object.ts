@@ -1,5 +1,11 @@
 /** Deletion: a tombstone while versioning is off, a delete marker while it is on, removal of one version when it is named. */
-import { SkerryError, type DeleteObjectInput, type DeleteResult, type Json, type Retention } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type DeleteObjectInput,
+  type DeleteResult,
+  type Json,
+  type Retention,
+} from '../contracts/index.ts';
 import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
@@ -16,13 +22,20 @@ export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
     needsSync: false,
     decide(context) {
       const record = bucketIn(context.txn, bucket);
-      const result = versionId === undefined ? deleteCurrent(context, input, versioningOf(record)) : removeVersion(context, input, versionId);
+      const result =
+        versionId === undefined
+          ? deleteCurrent(context, input, versioningOf(record))
+          : removeVersion(context, input, versionId);
       return { ...result, causality: causalityToken(context.vector()) };
     },
   };
 }
 
-function deleteCurrent({ txn, nowMs, author }: CommitContext, input: DeleteObjectInput, versioning: 'Off' | 'Enabled' | 'Suspended'): DeleteResult {
+function deleteCurrent(
+  { txn, nowMs, author }: CommitContext,
+  input: DeleteObjectInput,
+  versioning: 'Off' | 'Enabled' | 'Suspended',
+): DeleteResult {
   const { bucket, key, owner, condition } = input;
   const head = txn.record<HeadRecord>(headKey(bucket, key));
   checkCondition(condition, key, head);
@@ -36,7 +49,11 @@ function deleteCurrent({ txn, nowMs, author }: CommitContext, input: DeleteObjec
   return { marker: true, versionId: nullVersion ? 'null' : versionIdOf(stamp) };
 }
 
-function removeVersion({ txn, nowMs, author }: CommitContext, input: DeleteObjectInput, versionId: string): DeleteResult {
+function removeVersion(
+  { txn, nowMs, author }: CommitContext,
+  input: DeleteObjectInput,
+  versionId: string,
+): DeleteResult {
   const { bucket, key, condition, bypassGovernance } = input;
   const { version } = versionIn(txn, { bucket, key, versionId });
   if (condition) checkCondition(condition, key, version);

@@ -2,7 +2,17 @@
  * Background collection of shared chunks that lost a holder. Candidates are rows of the garbage queue, written in the same
  * transaction that let go; a candidate that nobody holds loses its row and its bytes. Restartable at any point.
  */
-import { SkerryError, isSkerryError, type ChunkHash, type ChunkStore, type Logger, type ManifestEntry, type MetaRange, type MetaReader, type Timers } from '../contracts/index.ts';
+import {
+  SkerryError,
+  isSkerryError,
+  type ChunkHash,
+  type ChunkStore,
+  type Logger,
+  type ManifestEntry,
+  type MetaRange,
+  type MetaReader,
+  type Timers,
+} from '../contracts/index.ts';
 import { releaseEntries } from './chunk-refs.ts';
 import type { Committer } from './committer.ts';
 import { chunkKey, garbageKey, garbagePrefix, refOwner, refPrefix, tupleRange } from './keys.ts';
@@ -45,12 +55,17 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
   return {
     wake() {
       if (closed || timer) return;
-      timer = deps.timers.after(DELAY_MS, () => {
-        timer = undefined;
-        run().catch((error: unknown) => {
-          if (!isSkerryError(error, 'Closed')) deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
-        });
-      }, { unref: true });
+      timer = deps.timers.after(
+        DELAY_MS,
+        () => {
+          timer = undefined;
+          run().catch((error: unknown) => {
+            if (!isSkerryError(error, 'Closed'))
+              deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
+          });
+        },
+        { unref: true },
+      );
     },
     run,
     async close() {

@@ -6,7 +6,13 @@ import type { Txn } from './txn.ts';
 export const NO_COUNTS: CounterRecord = Object.freeze({ objects: 0, objectBytes: 0, versions: 0, versionBytes: 0 });
 
 /** Replaces the head of a key (`undefined`: none is left) and keeps the bucket's counters true. */
-export function setHead(txn: Txn, bucket: string, key: string, before: HeadRecord | undefined, next: HeadRecord | undefined): void {
+export function setHead(
+  txn: Txn,
+  bucket: string,
+  key: string,
+  before: HeadRecord | undefined,
+  next: HeadRecord | undefined,
+): void {
   const row = headKey(bucket, key);
   if (next) txn.put(row, next);
   else txn.remove(row);
@@ -25,10 +31,13 @@ const size = (head: HeadRecord | undefined): number => head?.content?.size ?? 0;
 function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
   const row = counterKey(bucket);
   const known = txn.record<CounterRecord>(row) ?? NO_COUNTS;
-  txn.put(row, {
+  const sum: CounterRecord = {
     objects: known.objects + delta.objects,
     objectBytes: known.objectBytes + delta.objectBytes,
     versions: known.versions + delta.versions,
     versionBytes: known.versionBytes + delta.versionBytes,
-  } satisfies CounterRecord);
+  };
+  // No row is zero: so that a bucket that was emptied equals one that never held anything.
+  if (sum.versions === 0) txn.remove(row);
+  else txn.put(row, sum);
 }

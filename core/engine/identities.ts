@@ -4,7 +4,15 @@
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import {
-  SkerryError, type CreateKeyInput, type Identity, type IdentityDirectory, type KeyInfo, type Logger, type MetaReader, type PermissionPolicy, type Random,
+  SkerryError,
+  type CreateKeyInput,
+  type Identity,
+  type IdentityDirectory,
+  type KeyInfo,
+  type Logger,
+  type MetaReader,
+  type PermissionPolicy,
+  type Random,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { registerKey, tupleRange } from './keys.ts';
@@ -70,13 +78,15 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
   function changeable(accessKeyId: string): Identity {
     const identity = known.get(accessKeyId);
     if (!identity) throw new SkerryError('NotFound', `there is no key ${accessKeyId}`);
-    if (identity.fromConfig) throw new SkerryError('InvalidArgument', `key ${accessKeyId} comes from the config file: change it there`);
+    if (identity.fromConfig)
+      throw new SkerryError('InvalidArgument', `key ${accessKeyId} comes from the config file: change it there`);
     return identity;
   }
 
   return {
     async open() {
-      for (const identity of await readAll(deps)) if (!known.has(identity.accessKeyId)) known.set(identity.accessKeyId, identity);
+      for (const identity of await readAll(deps))
+        if (!known.has(identity.accessKeyId)) known.set(identity.accessKeyId, identity);
     },
     find: (accessKeyId) => known.get(accessKeyId),
     findUser: (user) => [...known.values()].find(({ userId, email }) => userId === user || email === user),
@@ -90,7 +100,11 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
     setPolicy: async (id, policy) => keyInfo(await save({ ...changeable(id), policy }, false)),
     async remove(id) {
       changeable(id);
-      await committer.commit({ reads: { keys: [registerKey(KIND, id)] }, needsSync: false, decide: ({ author }) => void author({ type: 'principal.remove', id }) });
+      await committer.commit({
+        reads: { keys: [registerKey(KIND, id)] },
+        needsSync: false,
+        decide: ({ author }) => void author({ type: 'principal.remove', id }),
+      });
       known.delete(id);
     },
   };
@@ -125,7 +139,10 @@ function newIdentity(input: CreateKeyInput, random: Random): Identity {
 const letters = (random: Random, count: number): string =>
   Array.from(random.bytes(count), (byte) => ALPHABET.charAt(byte % ALPHABET.length)).join('');
 
-function principalRecord({ secretKey, accessKeyId, fromConfig: _, ...rest }: Identity, deps: IdentityDeps): PrincipalRecord {
+function principalRecord(
+  { secretKey, accessKeyId, fromConfig: _, ...rest }: Identity,
+  deps: IdentityDeps,
+): PrincipalRecord {
   return { ...rest, sealedSecret: seal(deps, accessKeyId, secretKey) };
 }
 
@@ -152,7 +169,14 @@ async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Id
     const rows = await reader.scan({ space: 'registers', from, to, limit: 1000 });
     for (const row of rows) {
       const { value } = decodeRecord<Register>(row.value);
-      if (value !== null) found.push(openIdentity(masterKey, Buffer.from(row.key.subarray(prefix.length)).toString('utf8'), value as unknown as PrincipalRecord));
+      if (value !== null)
+        found.push(
+          openIdentity(
+            masterKey,
+            Buffer.from(row.key.subarray(prefix.length)).toString('utf8'),
+            value as unknown as PrincipalRecord,
+          ),
+        );
     }
     const last = rows.at(-1);
     from = rows.length === 1000 && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
@@ -160,10 +184,18 @@ async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Id
   return found;
 }
 
-function openIdentity(masterKey: Uint8Array, accessKeyId: string, { sealedSecret, ...rest }: PrincipalRecord): Identity {
+function openIdentity(
+  masterKey: Uint8Array,
+  accessKeyId: string,
+  { sealedSecret, ...rest }: PrincipalRecord,
+): Identity {
   try {
     return { ...rest, accessKeyId, secretKey: unseal(masterKey, accessKeyId, sealedSecret), fromConfig: false };
   } catch (error) {
-    throw new SkerryError('Corrupt', `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`, { cause: error });
+    throw new SkerryError(
+      'Corrupt',
+      `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`,
+      { cause: error },
+    );
   }
 }

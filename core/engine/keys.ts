@@ -41,11 +41,16 @@ export const counterKey = (bucket: string): MetaKey => at('counters', utf8(bucke
 export const registerKey = (kind: string, id: string): MetaKey => at('registers', tuple([kind], utf8(id)));
 
 /** Bucket names hold no NUL, so the object key may follow raw and is the rest of the row key. */
-export const headKey = (bucket: string, key: string): MetaKey => at('heads', Buffer.concat([utf8(bucket), END, utf8(key)]));
+export const headKey = (bucket: string, key: string): MetaKey =>
+  at('heads', Buffer.concat([utf8(bucket), END, utf8(key)]));
 export const headPrefix = (bucket: string): Buffer => Buffer.concat([utf8(bucket), END]);
 /** The object key of a `heads` row, as bytes. */
 export const headObjectKey = (bucket: string, row: Uint8Array): Buffer =>
-  Buffer.from(row.buffer, row.byteOffset + Buffer.byteLength(bucket) + 1, row.byteLength - Buffer.byteLength(bucket) - 1);
+  Buffer.from(
+    row.buffer,
+    row.byteOffset + Buffer.byteLength(bucket) + 1,
+    row.byteLength - Buffer.byteLength(bucket) - 1,
+  );
 
 /** Superseded versions: (bucket, key, stamp descending). */
 export const versionKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>

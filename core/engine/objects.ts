@@ -1,7 +1,17 @@
 /** Objects: put, copy, delete, settings, read. Decisions run in the commit; bytes flow through ingest and the read path. */
 import {
-  SkerryError, type CopyObjectInput, type Json, type Manifest, type ObjectRef, type ObjectService, type PutObjectInput, type BeforeWrite, type VersionContent,
-  type VersionInfo, type VersionSettings, type WriteResult,
+  SkerryError,
+  type CopyObjectInput,
+  type Json,
+  type Manifest,
+  type ObjectRef,
+  type ObjectService,
+  type PutObjectInput,
+  type BeforeWrite,
+  type VersionContent,
+  type VersionInfo,
+  type VersionSettings,
+  type WriteResult,
 } from '../contracts/index.ts';
 import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Committer, Intent } from './committer.ts';
@@ -13,9 +23,12 @@ import type { HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
 import { storeManifest, type StoreManifestDeps } from './store-manifest.ts';
-import { MANIFEST_INLINE_ENTRIES } from './manifest.ts';
+import { TOP_MAX } from './manifest.ts';
 
-export type ObjectOperations = Pick<ObjectService, 'putObject' | 'copyObject' | 'deleteObject' | 'deleteObjects' | 'headObject' | 'putVersionSetting'>;
+export type ObjectOperations = Pick<
+  ObjectService,
+  'putObject' | 'copyObject' | 'deleteObject' | 'deleteObjects' | 'headObject' | 'putVersionSetting'
+>;
 
 export interface ObjectsDeps extends StoreManifestDeps {
   readonly committer: Committer;
@@ -50,7 +63,17 @@ export function decidePut(context: CommitContext, version: NewVersion, bytes: St
   const versioning = versioningOf(bucketIn(txn, bucket));
   checkCondition(condition, key, txn.record<HeadRecord>(headKey(bucket, key)));
   const nullVersion = versioning !== 'Enabled';
-  const body = { type: 'version.put' as const, bucket, key, nullVersion, marker: false, content, owner, modifiedAtMs: nowMs, ...(settings ? { settings } : {}) };
+  const body = {
+    type: 'version.put' as const,
+    bucket,
+    key,
+    nullVersion,
+    marker: false,
+    content,
+    owner,
+    modifiedAtMs: nowMs,
+    ...(settings ? { settings } : {}),
+  };
   const { stamp } = author(body, {
     ...(bytes.locator === undefined ? {} : { version: { locator: bytes.locator } }),
     placements: bytes.placements,
@@ -69,7 +92,14 @@ export function decidePut(context: CommitContext, version: NewVersion, bytes: St
 export function putIntent(version: NewVersion, bytes: StoredBytes): Intent<WriteResult> {
   const { bucket, key } = version;
   return {
-    reads: { keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), ...bytes.placements.map(({ hash }) => chunkKey(hash))] },
+    reads: {
+      keys: [
+        bucketKey(bucket),
+        headKey(bucket, key),
+        counterKey(bucket),
+        ...bytes.placements.map(({ hash }) => chunkKey(hash)),
+      ],
+    },
     needsSync: bytes.appended,
     decide: (context) => decidePut(context, version, bytes),
   };
@@ -99,12 +129,19 @@ export function createObjects(deps: ObjectsDeps): ObjectOperations {
 /** A body up to this size may belong to one version alone. */
 const SMALL_BYTES = 64 * 1024;
 
-const toError = (reason: unknown): Error => (reason instanceof Error ? reason : new SkerryError('Internal', String(reason)));
+const toError = (reason: unknown): Error =>
+  reason instanceof Error ? reason : new SkerryError('Internal', String(reason));
 
 async function putObject(deps: ObjectsDeps, input: PutObjectInput): Promise<WriteResult> {
   const { bucket, key, body, owner, headers, metadata, storageClass, settings, condition, signal } = input;
   checkKey(key);
-  await deps.vetoes({ action: 'object.put', bucket, key, userId: owner, ...(body.size === undefined ? {} : { size: body.size }) });
+  await deps.vetoes({
+    action: 'object.put',
+    bucket,
+    key,
+    userId: owner,
+    ...(body.size === undefined ? {} : { size: body.size }),
+  });
   const stored = await deps.ingest(body, { owner: 'version', ...(signal ? { signal } : {}) });
   const describe = (manifest: Manifest): VersionContent => ({
     size: stored.size,
@@ -117,12 +154,14 @@ async function putObject(deps: ObjectsDeps, input: PutObjectInput): Promise<Writ
   });
   return settle(stored, async () => {
     const version = { bucket, key, owner, settings, condition };
-    if (stored.manifest.length <= MANIFEST_INLINE_ENTRIES) {
+    if (stored.manifest.length <= TOP_MAX) {
       return deps.committer.commit(putIntent({ ...version, content: describe(stored.manifest) }, stored));
     }
     const nodes = await storeManifest(deps, stored.manifest);
     const bytes = { placements: [...stored.placements, ...nodes.placements], appended: true };
-    return settle(nodes, () => deps.committer.commit(putIntent({ ...version, content: describe(nodes.manifest) }, bytes)));
+    return settle(nodes, () =>
+      deps.committer.commit(putIntent({ ...version, content: describe(nodes.manifest) }, bytes)),
+    );
   });
 }
 
@@ -139,7 +178,10 @@ export async function settle<T>(stored: Pick<Ingested, 'release' | 'settled'>, c
   return result;
 }
 
-async function copyObject(deps: ObjectsDeps, input: CopyObjectInput): Promise<WriteResult & { readonly sourceVersionId?: string }> {
+async function copyObject(
+  deps: ObjectsDeps,
+  input: CopyObjectInput,
+): Promise<WriteResult & { readonly sourceVersionId?: string }> {
   const { source, bucket, key, owner, replace, storageClass, condition, sourceCheck } = input;
   checkKey(key);
   const endRead = deps.beginRead();
@@ -154,8 +196,12 @@ async function copyObject(deps: ObjectsDeps, input: CopyObjectInput): Promise<Wr
       ...(replace ?? {}),
       ...(storageClass === undefined ? {} : { storageClass }),
     };
-    const settings = input.settings ?? (input.copyTags && found.info.settings.tags !== undefined ? { tags: found.info.settings.tags } : undefined);
-    const result = await settle(stored, () => deps.committer.commit(putIntent({ bucket, key, owner, content, settings, condition }, stored)));
+    const settings =
+      input.settings ??
+      (input.copyTags && found.info.settings.tags !== undefined ? { tags: found.info.settings.tags } : undefined);
+    const result = await settle(stored, () =>
+      deps.committer.commit(putIntent({ bucket, key, owner, content, settings, condition }, stored)),
+    );
     return { ...result, ...(found.versioning === 'Off' ? {} : { sourceVersionId: found.info.versionId }) };
   } finally {
     endRead();
@@ -172,8 +218,14 @@ async function copyBytes(deps: ObjectsDeps, { checksum }: CopyObjectInput, found
     const shared = shareChunks(deps, content);
     return { ...shared, content: {} };
   }
-  const body = content.size <= SMALL_BYTES ? { bytes: await deps.readSmall(found) } : { stream: deps.readStream(found), size: content.size };
-  const stored = await deps.ingest({ ...body, ...(checksum ? { checksum: { algorithm: checksum } } : {}) }, { owner: 'version' });
+  const body =
+    content.size <= SMALL_BYTES
+      ? { bytes: await deps.readSmall(found) }
+      : { stream: deps.readStream(found), size: content.size };
+  const stored = await deps.ingest(
+    { ...body, ...(checksum ? { checksum: { algorithm: checksum } } : {}) },
+    { owner: 'version' },
+  );
   const nodes = await storeManifest(deps, stored.manifest).catch(async (error: unknown) => {
     await stored.release();
     throw error;
@@ -189,7 +241,10 @@ async function copyBytes(deps: ObjectsDeps, { checksum }: CopyObjectInput, found
 }
 
 /** The chunks of an existing version, pinned so that they outlive it until the copy holds them. */
-function shareChunks({ pins }: ObjectsDeps, content: VersionContent): StoredBytes & Pick<Ingested, 'release' | 'settled'> {
+function shareChunks(
+  { pins }: ObjectsDeps,
+  content: VersionContent,
+): StoredBytes & Pick<Ingested, 'release' | 'settled'> {
   const hashes = [...content.manifest, ...(content.partsManifest ?? [])].map(({ hash }) => hash);
   for (const hash of hashes) pins.pin(hash);
   let pinned = true;
@@ -200,7 +255,11 @@ function shareChunks({ pins }: ObjectsDeps, content: VersionContent): StoredByte
   return { placements: [], appended: false, release: async () => unpin(), settled: unpin };
 }
 
-function settingIntent(ref: ObjectRef, name: Parameters<ObjectService['putVersionSetting']>[1], value: Json): Intent<VersionInfo> {
+function settingIntent(
+  ref: ObjectRef,
+  name: Parameters<ObjectService['putVersionSetting']>[1],
+  value: Json,
+): Intent<VersionInfo> {
   const { bucket, key } = ref;
   return {
     reads: { keys: [bucketKey(bucket), headKey(bucket, key)] },
@@ -211,9 +270,14 @@ function settingIntent(ref: ObjectRef, name: Parameters<ObjectService['putVersio
       if (!version) {
         throw ref.versionId === undefined
           ? new SkerryError('NoSuchKey', 'The specified key does not exist.', { details: { key } })
-          : new SkerryError('NoSuchVersion', 'The specified version does not exist.', { details: { key, versionId: ref.versionId } });
+          : new SkerryError('NoSuchVersion', 'The specified version does not exist.', {
+              details: { key, versionId: ref.versionId },
+            });
       }
-      if (version.marker) throw new SkerryError('MethodNotAllowed', 'The specified method is not allowed against a delete marker', { details: { key, marker: true } });
+      if (version.marker)
+        throw new SkerryError('MethodNotAllowed', 'The specified method is not allowed against a delete marker', {
+          details: { key, marker: true },
+        });
       author({ type: 'version.setting', bucket, key, target: version.stamp, name, value });
       const after = versionIn(txn, ref);
       return versionInfo(bucket, key, after.version ?? version, after.head?.stamp === version.stamp);

@@ -23,13 +23,21 @@ export interface OpLogDeps {
 export function createOpLog({ chunkStore, hashing, timers, logger }: OpLogDeps): OpLog {
   let writing: Promise<void> = Promise.resolve();
   let timer: { cancel(): void } | undefined;
-  const report = (error: unknown): void => logger.error({ err: error }, 'the op log next to the data is behind: rebuilding the meta-store from it would miss ops');
+  const report = (error: unknown): void =>
+    logger.error(
+      { err: error },
+      'the op log next to the data is behind: rebuilding the meta-store from it would miss ops',
+    );
 
   function syncSoon(): void {
-    timer ??= timers.after(SYNC_DELAY_MS, () => {
-      timer = undefined;
-      chunkStore.sync().catch(report);
-    }, { unref: true });
+    timer ??= timers.after(
+      SYNC_DELAY_MS,
+      () => {
+        timer = undefined;
+        chunkStore.sync().catch(report);
+      },
+      { unref: true },
+    );
   }
 
   return {

@@ -4,7 +4,14 @@
  * were in flight are not state and are gone; their chunks are garbage.
  */
 import {
-  SkerryError, type ChunkHash, type ChunkStore, type Locator, type ManifestEntry, type MetaStore, type Op, type VersionContent,
+  SkerryError,
+  type ChunkHash,
+  type ChunkStore,
+  type Locator,
+  type ManifestEntry,
+  type MetaStore,
+  type Op,
+  type VersionContent,
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
@@ -28,19 +35,29 @@ const BATCH = 200;
 
 interface Found {
   readonly data: Map<ChunkHash, { readonly locator: Locator; readonly length: number }>;
-  readonly nodes: Map<ChunkHash, { readonly locator: Locator; readonly length: number; readonly children: readonly ManifestEntry[] }>;
+  readonly nodes: Map<
+    ChunkHash,
+    { readonly locator: Locator; readonly length: number; readonly children: readonly ManifestEntry[] }
+  >;
   readonly ops: Op[];
   readonly damage: string[];
 }
 
-export async function rebuildIndex({ chunkStore, metaStore }: { readonly chunkStore: ChunkStore; readonly metaStore: MetaStore }): Promise<RebuildReport> {
+export async function rebuildIndex({
+  chunkStore,
+  metaStore,
+}: {
+  readonly chunkStore: ChunkStore;
+  readonly metaStore: MetaStore;
+}): Promise<RebuildReport> {
   const [clock] = await metaStore.get([clockKey]);
   if (clock) throw new SkerryError('AlreadyExists', 'the meta-store is not empty: move it away before rebuilding');
   const found = await scanAll(chunkStore);
   found.ops.sort((a, b) => (a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0));
   const gaps: string[] = [];
   let applied = 0;
-  for (let i = 0; i < found.ops.length; i += BATCH) applied += await applyBatch(metaStore, found, found.ops.slice(i, i + BATCH), gaps);
+  for (let i = 0; i < found.ops.length; i += BATCH)
+    applied += await applyBatch(metaStore, found, found.ops.slice(i, i + BATCH), gaps);
   return { ops: applied, chunks: found.data.size + found.nodes.size, damage: found.damage, gaps };
 }
 

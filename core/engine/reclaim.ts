@@ -21,7 +21,13 @@ export interface Reclaimer {
   settle(): Promise<void>;
 }
 
-export function createReclaimer({ chunkStore, logger }: { readonly chunkStore: ChunkStore; readonly logger: Logger }): Reclaimer {
+export function createReclaimer({
+  chunkStore,
+  logger,
+}: {
+  readonly chunkStore: ChunkStore;
+  readonly logger: Logger;
+}): Reclaimer {
   const newEpoch = (): Epoch => ({ readers: 0, freed: [], waiters: [] });
   const epochs: Epoch[] = [newEpoch()];
   let freeing: Promise<void> = Promise.resolve();
@@ -35,7 +41,12 @@ export function createReclaimer({ chunkStore, logger }: { readonly chunkStore: C
       if (freed.length === 0) continue;
       freeing = freeing
         .then(() => chunkStore.free(freed))
-        .catch((error: unknown) => logger.error({ err: error, records: freed.length }, 'could not free chunks; garbage collection finds them later'));
+        .catch((error: unknown) =>
+          logger.error(
+            { err: error, records: freed.length },
+            'could not free chunks; garbage collection finds them later',
+          ),
+        );
     }
   }
 

@@ -3,8 +3,19 @@
  * state, the same on every site with the same vector.
  */
 import type {
-  BucketSettingName, ChecksumAlgorithm, Hlc, Json, Locator, ManifestEntry, ObjectChecksum, RecordKind, Stamp, VersionContent,
-  VersionSettingName, VersionVector, WriteResult,
+  BucketSettingName,
+  ChecksumAlgorithm,
+  Hlc,
+  Json,
+  Locator,
+  ManifestEntry,
+  ObjectChecksum,
+  RecordKind,
+  Stamp,
+  VersionContent,
+  VersionSettingName,
+  VersionVector,
+  WriteResult,
 } from '../contracts/index.ts';
 
 /** A register: last writer wins by stamp. */

@@ -21,7 +21,10 @@ export interface StoreManifestDeps extends PlacerDeps {
 }
 
 /** A short list is its own manifest and stores nothing. */
-export async function storeManifest(deps: StoreManifestDeps, entries: readonly ManifestEntry[]): Promise<StoredManifest> {
+export async function storeManifest(
+  deps: StoreManifestDeps,
+  entries: readonly ManifestEntry[],
+): Promise<StoredManifest> {
   const { manifest, nodes } = wrapManifest(entries, deps.hashing);
   const placer = new ChunkPlacer(deps);
   const placements: Placement[] = [];

@@ -2,14 +2,29 @@
  * A transaction as the engine's decisions see it: reads answer from what the store read, overlaid with what this
  * transaction wrote. A read that was not declared makes the store fetch it and decide again, in the same transaction.
  */
-import type { MetaKey, MetaRange, MetaReadResult, MetaReads, MetaRow, MetaSpace, MetaStore, MetaWrite } from '../contracts/index.ts';
+import type {
+  MetaKey,
+  MetaRange,
+  MetaReadResult,
+  MetaReads,
+  MetaRow,
+  MetaSpace,
+  MetaStore,
+  MetaWrite,
+} from '../contracts/index.ts';
 import { decodeRecord, encodeRecord } from './records.ts';
 
 const nameOf = (space: MetaSpace, key: Uint8Array): string =>
   `${space}/${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`;
 
 const nameOfRange = (range: MetaRange): string =>
-  [range.space, range.reverse ? 'r' : 'f', range.limit, range.from ? nameOf('site', range.from) : '-', range.to ? nameOf('site', range.to) : '-'].join('|');
+  [
+    range.space,
+    range.reverse ? 'r' : 'f',
+    range.limit,
+    range.from ? nameOf('site', range.from) : '-',
+    range.to ? nameOf('site', range.to) : '-',
+  ].join('|');
 
 /** Thrown through a decision when it reads what nobody declared; never leaves this file. */
 class ReadNeeded extends Error {
@@ -138,10 +153,12 @@ export function transact<T>(store: MetaStore, declared: MetaReads, body: (txn: T
 }
 
 function valuesByName(keys: readonly MetaKey[], read: MetaReadResult): Map<string, Uint8Array | undefined> {
-  return new Map(read.values.map((value, i) => {
-    const key = keys[i] as MetaKey;
-    return [nameOf(key.space, key.key), value];
-  }));
+  return new Map(
+    read.values.map((value, i) => {
+      const key = keys[i] as MetaKey;
+      return [nameOf(key.space, key.key), value];
+    }),
+  );
 }
 
 function rangesByName(ranges: readonly MetaRange[], read: MetaReadResult): Map<string, readonly MetaRow[]> {

@@ -1,6 +1,14 @@
 /** Version records as the object service shows them, and how a reference finds one. */
 import {
-  SkerryError, type Json, type MetaReader, type ObjectRef, type VersionContent, type VersionInfo, type VersionSettingName, type VersionVector, type Versioning,
+  SkerryError,
+  type Json,
+  type MetaReader,
+  type ObjectRef,
+  type VersionContent,
+  type VersionInfo,
+  type VersionSettingName,
+  type VersionVector,
+  type Versioning,
 } from '../contracts/index.ts';
 import { noSuchBucket, versioningOf } from './buckets.ts';
 import { findNull, findVersion } from './apply-op.ts';
@@ -13,7 +21,8 @@ import type { Txn } from './txn.ts';
 export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key, 'utf8');
   if (bytes === 0) throw new SkerryError('InvalidArgument', 'an object key must not be empty');
-  if (bytes > 1024) throw new SkerryError('KeyTooLong', 'Your key is too long', { details: { sizeBytes: bytes, maxBytes: 1024 } });
+  if (bytes > 1024)
+    throw new SkerryError('KeyTooLong', 'Your key is too long', { details: { sizeBytes: bytes, maxBytes: 1024 } });
 }
 
 export function shownVersionId(record: VersionRecord): string {
@@ -27,7 +36,8 @@ export function causalityToken(vector: VersionVector): string {
 
 export function versionInfo(bucket: string, key: string, record: VersionRecord, isLatest: boolean): VersionInfo {
   const settings: Partial<Record<VersionSettingName, Json>> = {};
-  for (const [name, register] of Object.entries(record.settings ?? {})) settings[name as VersionSettingName] = register.value;
+  for (const [name, register] of Object.entries(record.settings ?? {}))
+    settings[name as VersionSettingName] = register.value;
   return {
     bucket,
     key,
@@ -100,7 +110,10 @@ function markerError({ key, versionId }: ObjectRef, info: VersionInfo): SkerryEr
 }
 
 /** The same choice inside a transaction; markers are found too. */
-export function versionIn(txn: Txn, { bucket, key, versionId }: ObjectRef): { readonly head: HeadRecord | undefined; readonly version: VersionRecord | undefined } {
+export function versionIn(
+  txn: Txn,
+  { bucket, key, versionId }: ObjectRef,
+): { readonly head: HeadRecord | undefined; readonly version: VersionRecord | undefined } {
   const head = txn.record<HeadRecord>(headKey(bucket, key));
   if (versionId === undefined) return { head, version: head };
   if (versionId === 'null') return { head, version: findNull(txn, bucket, key, head) };

@@ -47,7 +47,8 @@ describe('hybrid logical clock', () => {
   });
 
   test('a wall clock beyond 48 bits, or none at all, is refused', () => {
-    for (const wall of [2 ** 48, -1, Number.NaN, Number.POSITIVE_INFINITY]) assert.throws(() => formatHlc(wall, 0), { code: 'ClockUntrusted' });
+    for (const wall of [2 ** 48, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      assert.throws(() => formatHlc(wall, 0), { code: 'ClockUntrusted' });
   });
 
   test('merge keeps the later one: commutative, associative, idempotent', () => {

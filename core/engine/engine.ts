@@ -1,0 +1,165 @@
+/**
+ * The engine of one site: every rule of storage, over ports. Composes the committer (the only writer), ingest and object
+ * reader (bytes), listing and multipart, identities, and the background work that gives space back.
+ */
+import type {
+  ChunkStore,
+  Clock,
+  Hashing,
+  Identity,
+  Incarnation,
+  Lifecycle,
+  Logger,
+  MetaStore,
+  ObjectService,
+  Op,
+  Random,
+  SiteId,
+  Timers,
+  VersionVector,
+} from '../contracts/index.ts';
+import { createBuckets } from './buckets.ts';
+import { createCommitter, type Committer } from './committer.ts';
+import { countAll, type SiteCounts } from './counts.ts';
+import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
+import { createIdentities, type IdentityStore } from './identities.ts';
+import { createIngest, type IngestOptions } from './ingest.ts';
+import { clockKey } from './keys.ts';
+import { createListing } from './listing.ts';
+import { createMultipart } from './multipart.ts';
+import { createObjects, type BeforeWriteVeto } from './objects.ts';
+import { createOpLog, type OpLog } from './op-log.ts';
+import { bytesOf, openObject, readSmall } from './open-object.ts';
+import { createPins } from './pins.ts';
+import { createObjectReader } from './read-object.ts';
+import { createReclaimer, type Reclaimer } from './reclaim.ts';
+import { decodeRecord, type ClockRecord } from './records.ts';
+import { originOf } from './stamp.ts';
+import { EMPTY_VECTOR } from './vector.ts';
+
+export interface EngineOptions {
+  readonly ingest?: IngestOptions;
+  /** Buffers of all downloads together, bytes; default 32 MiB. */
+  readonly readMemoryBytes?: number;
+}
+
+export interface EngineDeps {
+  readonly metaStore: MetaStore;
+  readonly chunkStore: ChunkStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly hashing: Hashing;
+  readonly logger: Logger;
+  readonly siteId: SiteId;
+  readonly incarnation: Incarnation;
+  /** 32 bytes that seal secrets at rest. */
+  readonly masterKey: Uint8Array;
+  readonly configIdentities: readonly Identity[];
+  readonly hooks: {
+    /** `undefined` when nobody listens. Rejects to veto. */
+    readonly beforeWrite: BeforeWriteVeto;
+    readonly committed: (ops: readonly Op[]) => void;
+  };
+  readonly options?: EngineOptions;
+}
+
+export interface Engine extends Lifecycle {
+  readonly objects: ObjectService;
+  readonly identities: IdentityStore;
+  readonly garbage: Pick<GarbageCollector, 'run'>;
+  vector(): Promise<VersionVector>;
+  counts(): Promise<SiteCounts>;
+}
+
+interface Parts {
+  readonly committer: Committer;
+  readonly reclaimer: Reclaimer;
+  readonly garbage: GarbageCollector;
+  readonly opLog: OpLog;
+}
+
+export function createEngine(deps: EngineDeps): Engine {
+  const { metaStore, chunkStore, logger, random } = deps;
+  const pins = createPins();
+  const reclaimer = createReclaimer(deps);
+  const opLog = createOpLog(deps);
+  const committer = createCommitter({
+    ...deps,
+    origin: originOf(deps.siteId, deps.incarnation),
+    onCommitted(ops, effects) {
+      if (ops.length > 0) opLog.append(ops);
+      reclaimer.free(effects.freed);
+      if (effects.garbage) garbage.wake();
+      if (ops.length > 0) deps.hooks.committed(ops);
+    },
+  });
+  const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
+  const identities = createIdentities({ ...deps, reader: metaStore, committer });
+  return {
+    objects: createObjectService(deps, { committer, reclaimer, pins }),
+    identities,
+    garbage,
+    async open() {
+      await identities.open();
+      garbage.wake();
+    },
+    close: () => closeAll({ committer, reclaimer, garbage, opLog }),
+    async vector() {
+      const [row] = await metaStore.get([clockKey]);
+      return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
+    },
+    counts: () => countAll(metaStore),
+  };
+}
+
+async function closeAll({ committer, reclaimer, garbage, opLog }: Parts): Promise<void> {
+  await garbage.close();
+  await committer.close();
+  await reclaimer.settle();
+  await opLog.close();
+}
+
+function createObjectService(
+  deps: EngineDeps,
+  parts: Pick<Parts, 'committer' | 'reclaimer'> & { readonly pins: ReturnType<typeof createPins> },
+): ObjectService {
+  const { metaStore, chunkStore, hashing, logger, hooks, options } = deps;
+  const { committer, reclaimer, pins } = parts;
+  const reader = metaStore;
+  const objectReader = createObjectReader({
+    chunkStore,
+    reader,
+    ...(options?.readMemoryBytes ? { memoryBytes: options.readMemoryBytes } : {}),
+  });
+  const ingest = createIngest({
+    chunkStore,
+    reader,
+    pins,
+    hashing,
+    logger,
+    ...(options?.ingest ? { options: options.ingest } : {}),
+  });
+  const shared = {
+    chunkStore,
+    reader,
+    pins,
+    hashing,
+    committer,
+    ingest,
+    beginRead: () => reclaimer.beginRead(),
+    vetoes: hooks.beforeWrite,
+  };
+  const multipart = createMultipart({ ...shared, ...deps, objectReader });
+  return {
+    ...createBuckets({ reader, committer }),
+    ...createObjects({
+      ...shared,
+      readSmall: (found) => readSmall(objectReader, found),
+      readStream: (found) => objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size }),
+    }),
+    openObject: (ref) => openObject({ reader, objectReader, reclaimer }, ref),
+    ...createListing({ reader }),
+    ...multipart,
+  };
+}

@@ -1,0 +1,68 @@
+/** A version opened for reading: found, and its bytes kept from reclamation until it is closed. */
+import type { ObjectRef, OpenObject, PartSummary, VersionContent } from '../contracts/index.ts';
+import type { MetaReader } from '../contracts/index.ts';
+import { totalSpan } from './manifest.ts';
+import type { ObjectReader } from './read-object.ts';
+import type { Reclaimer } from './reclaim.ts';
+import { findObject, type FoundVersion } from './versions.ts';
+
+export interface OpenObjectDeps {
+  readonly reader: MetaReader;
+  readonly objectReader: ObjectReader;
+  readonly reclaimer: Reclaimer;
+}
+
+export async function openObject(
+  { reader, objectReader, reclaimer }: OpenObjectDeps,
+  ref: ObjectRef,
+): Promise<OpenObject> {
+  // Before the lookup: what it finds must not be given back until the read ends.
+  const close = reclaimer.beginRead();
+  let found: FoundVersion;
+  try {
+    found = await findObject(reader, ref);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    info: found.info,
+    versioning: found.versioning,
+    readNow: (start, length) => objectReader.readNow({ ...bytesOf(found), start, length }),
+    read: (start, length, signal) =>
+      objectReader.readRange({ ...bytesOf(found), start, length, ...(signal ? { signal } : {}) }),
+    parts: () => partsOf(objectReader, found.info.content),
+    close,
+  };
+}
+
+/** What the object reader needs of a version. */
+export function bytesOf({
+  record,
+}: FoundVersion): Pick<Parameters<ObjectReader['readRange']>[0], 'manifest' | 'locator'> {
+  const locator = record.local?.locator;
+  return { manifest: record.content.manifest, ...(locator === undefined ? {} : { locator }) };
+}
+
+/** All bytes of a small version. */
+export async function readSmall(objectReader: ObjectReader, found: FoundVersion): Promise<Uint8Array> {
+  return collect(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size }));
+}
+
+async function partsOf(
+  objectReader: ObjectReader,
+  { parts, partsManifest }: VersionContent,
+): Promise<readonly PartSummary[] | undefined> {
+  if (!partsManifest) return parts;
+  const bytes = await collect(
+    objectReader.readRange({ manifest: partsManifest, start: 0, length: totalSpan(partsManifest) }),
+  );
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as readonly PartSummary[];
+}
+
+/** Pieces are reused buffers, so each is copied before the next is asked for. */
+async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const copies: Uint8Array[] = [];
+  for await (const piece of pieces) copies.push(Buffer.from(piece));
+  return Buffer.concat(copies);
+}
