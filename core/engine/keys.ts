@@ -59,6 +59,19 @@ export const versionPrefix = (bucket: string, key: string): Buffer => tuple([buc
 export const versionBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
 /** Splits a `versions` row key of a known bucket. */
 export function parseVersionKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly stamp: Stamp } {
+  const { key, rest } = splitKey(bucket, row);
+  for (let i = 0; i < rest.length; i++) rest[i] = 0xff - (rest[i] ?? 0);
+  return { key, stamp: rest.toString('latin1') };
+}
+
+/** Splits an `uploads` row key of a known bucket. */
+export function parseUploadKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly uploadId: string } {
+  const { key, rest } = splitKey(bucket, row);
+  return { key, uploadId: rest.toString('utf8') };
+}
+
+/** Copies the object key and what follows it out of a (bucket, key, rest) tuple. */
+function splitKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly rest: Buffer } {
   const bytes: number[] = [];
   let i = Buffer.byteLength(bucket) + 1;
   for (; i < row.length; i++) {
@@ -69,10 +82,14 @@ export function parseVersionKey(bucket: string, row: Uint8Array): { readonly key
     }
     bytes.push(byte);
   }
-  const stamp = Buffer.from(row.subarray(i + 1));
-  for (let j = 0; j < stamp.length; j++) stamp[j] = 0xff - (stamp[j] ?? 0);
-  return { key: Buffer.from(bytes), stamp: stamp.toString('latin1') };
+  return { key: Buffer.from(bytes), rest: Buffer.from(row.subarray(i + 1)) };
 }
+
+/**
+ * Where the rows of object keys from `key` on begin in (bucket, key, ...) tuples. Its `prefixEnd` is where those whose key
+ * starts with `key` end.
+ */
+export const keyPosition = (bucket: string, key: string): Buffer => tuple([bucket], escaped(key));
 
 /** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
 export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
