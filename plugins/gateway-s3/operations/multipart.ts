@@ -4,11 +4,8 @@ import { checksumHeaders, refuseUnsupported, writeIntent } from '../object-heade
 import type { S3Operation } from '../operation.ts';
 import { NO_CONTENT, xmlResponse } from '../setting-operation.ts';
 import { bucketOf, keyOf } from '../target.ts';
-import { partNumberOf, uploadChecksum, uploadOf } from '../upload.ts';
+import { MAX_PART_BYTES, partNumberOf, uploadChecksum, uploadOf } from '../upload.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
-
-/** AWS: 5 GiB. */
-const MAX_PART_BYTES = 5 * 2 ** 30;
 
 /** POST /bucket/key?uploads */
 export const createMultipartUpload: S3Operation = {

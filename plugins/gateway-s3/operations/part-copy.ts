@@ -1,14 +1,13 @@
 /** PUT /bucket/key?partNumber=...&uploadId=... with x-amz-copy-source: UploadPartCopy. */
-import { isSkerryError, type VersionInfo } from '../../../core/contracts/index.ts';
+import type { VersionInfo } from '../../../core/contracts/index.ts';
 import { checksumElements } from '../checksum-xml.ts';
-import { checkCopyConditions } from '../conditions.ts';
-import { allowedCopySource } from '../copy-source.ts';
-import { invalidArgument, s3Error } from '../errors.ts';
+import { authorizeCopySource, copyFailure, copySourceOf, sourceCheck } from '../copy-source.ts';
+import { invalidArgument } from '../errors.ts';
 import { isoSeconds } from '../listing-page.ts';
 import { refuseUnsupported } from '../object-headers.ts';
 import type { S3Operation, S3Request } from '../operation.ts';
 import { xmlResponse } from '../setting-operation.ts';
-import { partNumberOf, uploadOf } from '../upload.ts';
+import { MAX_PART_BYTES, partNumberOf, uploadOf } from '../upload.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
 
 const RANGE_HEADER = 'x-amz-copy-source-range';
@@ -27,11 +26,21 @@ export const uploadPartCopy: S3Operation = {
     const number = partNumberOf(request);
     refuseUnsupported(request);
     const range = copyRange(request);
-    const source = await allowedCopySource(request, services);
-    const sourceCheck = (version: VersionInfo): void => checkSource(request, version, range);
-    const input = { ...upload, number, source, sourceCheck, ...(range === undefined ? {} : { range }) };
+    const source = copySourceOf(request);
+    const sourceBucket = await authorizeCopySource(request, services, source);
+    const check = sourceCheck(request, range === undefined ? undefined : Infinity);
+    const input = {
+      ...upload,
+      number,
+      source,
+      sourceCheck: (version: VersionInfo) => {
+        check(version);
+        checkRange(request, version, range);
+      },
+      ...(range === undefined ? {} : { range }),
+    };
     const part = await services.objects.copyPart(input).catch((error: unknown) => {
-      throw isSkerryError(error, 'RangeNotSatisfiable') ? outside(request, error) : error;
+      throw copyFailure(error, request, services, sourceBucket);
     });
     const content =
       element('LastModified', isoSeconds(part.modifiedAtMs)) +
@@ -58,18 +67,18 @@ function copyRange(request: S3Request): InclusiveRange | undefined {
   throw invalidArgument(RANGE_HEADER, text, message);
 }
 
-function checkSource(
-  request: S3Request,
-  { content, modifiedAtMs }: VersionInfo,
-  range: InclusiveRange | undefined,
-): void {
-  if (content === undefined) throw s3Error('InvalidRequest', 'The source of a copy may not be a delete marker.');
-  checkCopyConditions(request, { etag: content.etag, modifiedAtMs });
-  if (range !== undefined && range.end >= content.size) throw outside(request, undefined, content.size);
-}
-
-function outside(request: S3Request, cause: unknown, size?: number): Error {
-  const message = `Range specified is not valid for source object${size === undefined ? '' : ` of size: ${size}`}`;
-  const fields = { ArgumentName: RANGE_HEADER, ArgumentValue: request.header(RANGE_HEADER) ?? '' };
-  return s3Error('InvalidArgument', message, { fields, cause });
+function checkRange(request: S3Request, { content }: VersionInfo, range: InclusiveRange | undefined): void {
+  if (range === undefined || content === undefined) return;
+  const text = request.header(RANGE_HEADER) ?? '';
+  if (range.end >= content.size) {
+    const message = `Range specified is not valid for source object of size: ${content.size}`;
+    throw invalidArgument(RANGE_HEADER, text, message);
+  }
+  if (range.end - range.start + 1 > MAX_PART_BYTES) {
+    throw invalidArgument(
+      RANGE_HEADER,
+      text,
+      `The specified copy range is larger than the largest part: ${MAX_PART_BYTES}`,
+    );
+  }
 }
