@@ -116,3 +116,9 @@ export function lockHeaders(settings: VersionSettings): Record<string, string> {
   if (hold !== undefined) headers['x-amz-object-lock-legal-hold'] = hold;
   return headers;
 }
+
+/** `x-amz-object-lock-*` of a write need permissions of their own. */
+export function requireLockPermissions(request: S3Request, demand: (action: string) => void): void {
+  if (request.header('x-amz-object-lock-mode') !== undefined) demand('s3:PutObjectRetention');
+  if (request.header('x-amz-object-lock-legal-hold') !== undefined) demand('s3:PutObjectLegalHold');
+}

@@ -2,7 +2,7 @@
 import { requireAllowed } from '../authorize.ts';
 import { writeCondition } from '../conditions.ts';
 import { s3Error } from '../errors.ts';
-import { lockSettings } from '../object-lock.ts';
+import { lockSettings, requireLockPermissions } from '../object-lock.ts';
 import { writeIntent, writeResultHeaders } from '../object-headers.ts';
 import type { S3Operation, S3Request } from '../operation.ts';
 import { bucketOf, keyOf } from '../target.ts';
@@ -49,8 +49,3 @@ export const putObject: S3Operation = {
     return { status: 200, headers: writeResultHeaders(result) };
   },
 };
-
-function requireLockPermissions(request: S3Request, demand: (action: string) => void): void {
-  if (request.header('x-amz-object-lock-mode') !== undefined) demand('s3:PutObjectRetention');
-  if (request.header('x-amz-object-lock-legal-hold') !== undefined) demand('s3:PutObjectLegalHold');
-}

@@ -1,0 +1,40 @@
+/** The gateway port over the listener and the pipeline. */
+import type { Gateway, PluginKinds } from '../../core/contracts/index.ts';
+import { S3Handler } from './handler.ts';
+import { HttpListener } from './http-adapter.ts';
+import type { S3Options } from './options.ts';
+
+export class S3Gateway implements Gateway {
+  readonly #listener: HttpListener;
+
+  constructor(deps: PluginKinds['gateway']['deps'], options: S3Options) {
+    const { clock, hashing, logger, random, timers, services } = deps;
+    const { objects, admin, auth, identities, health } = services;
+    const handler = new S3Handler({
+      services: { objects, admin, auth, identities, clock, hashing, logger, options },
+      health,
+      random,
+    });
+    this.#listener = new HttpListener(options, {
+      timers,
+      handle: (exchange) => handler.handle(exchange),
+      renderRefusal: (code) => handler.renderRefusal(code),
+    });
+  }
+
+  open(): Promise<void> {
+    return this.#listener.open();
+  }
+
+  close(): Promise<void> {
+    return this.#listener.close();
+  }
+
+  addresses(): readonly string[] {
+    return this.#listener.addresses();
+  }
+
+  drain(graceMs: number): Promise<void> {
+    return this.#listener.drain(graceMs);
+  }
+}
