@@ -1,10 +1,13 @@
 /** `x-amz-copy-source`: which version a copy reads, and whether the caller may. Serves CopyObject and UploadPartCopy. */
-import type { ObjectRef } from '../../core/contracts/index.ts';
-import { requireAllowed } from './authorize.ts';
-import { invalidArgument } from './errors.ts';
+import { isSkerryError, type ObjectRef, type VersionInfo } from '../../core/contracts/index.ts';
+import { isAllowed, requireAllowed } from './authorize.ts';
+import { checkCopyConditions } from './conditions.ts';
+import { invalidArgument, s3Error } from './errors.ts';
 import type { S3Request, S3Services } from './operation.ts';
 
 const HEADER = 'x-amz-copy-source';
+/** AWS's limit for a copy in one request, and for one part. */
+export const MAX_COPY_BYTES = 5 * 1024 ** 3;
 
 /** `[/]bucket/key[?versionId=id]`, percent-encoded. Decoded once; `+` is a plus. Throws InvalidArgument. */
 export function parseCopySource(value: string): ObjectRef {
@@ -36,4 +39,37 @@ export async function allowedCopySource(request: S3Request, services: S3Services
   const action = source.versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion';
   requireAllowed(request, services, action, { bucket, key: source.key });
   return source;
+}
+
+/** For the engine to call with the source it found: conditions and size. A ranged part copy passes `Infinity`. */
+export function checkCopySource(
+  request: S3Request,
+  { content, modifiedAtMs }: VersionInfo,
+  limitBytes: number = MAX_COPY_BYTES,
+): void {
+  if (content === undefined) throw markerSource();
+  checkCopyConditions(request, { etag: content.etag, modifiedAtMs });
+  if (content.size > limitBytes) {
+    const message = `The specified copy source is larger than the maximum allowable size for a copy source: ${limitBytes}`;
+    throw s3Error('InvalidRequest', message);
+  }
+}
+
+function markerSource(cause?: unknown): Error {
+  const message = 'The source of a copy request may not specifically refer to a delete marker by version id.';
+  return s3Error('InvalidRequest', message, { cause });
+}
+
+/** The engine's refusal in S3's words; that a source is absent is told to those who may list its bucket. */
+export async function copyFailure(
+  error: unknown,
+  request: S3Request,
+  services: S3Services,
+  source: ObjectRef,
+): Promise<unknown> {
+  if (isSkerryError(error, 'MethodNotAllowed')) return markerSource(error);
+  if (!isSkerryError(error, 'NoSuchKey')) return error;
+  const bucket = await services.objects.getBucket(source.bucket);
+  const mayList = isAllowed(request, services, 's3:ListBucket', { bucket });
+  return mayList ? error : s3Error('AccessDenied', undefined, { cause: error });
 }

@@ -7,8 +7,6 @@ import { bucketOf, keyOf } from './target.ts';
 
 /** AWS: part numbers are 1 to 10,000. */
 export const MAX_PARTS = 10_000;
-/** AWS: 5 GiB. */
-export const MAX_PART_BYTES = 5 * 1024 ** 3;
 
 /** All three always go together: an id of another bucket or key is NoSuchUpload. */
 export function uploadOf(request: S3Request): UploadRef {

@@ -1,12 +1,11 @@
 /** CopyObject: metadata and tags copied or replaced, conditions on both ends, no bytes moved. */
-import { isSkerryError } from '../../../core/contracts/index.ts';
-import type { CopyObjectInput, ObjectRef, VersionInfo, VersionSettings } from '../../../core/contracts/index.ts';
+import type { CopyObjectInput, ObjectRef, VersionSettings } from '../../../core/contracts/index.ts';
 import { checkAclHeaders } from '../acl.ts';
-import { isAllowed, requireAllowed } from '../authorize.ts';
+import { requireAllowed } from '../authorize.ts';
 import { checksumAlgorithm } from '../body.ts';
 import { checksumElements } from '../checksum-xml.ts';
-import { checkCopyConditions, writeCondition } from '../conditions.ts';
-import { allowedCopySource } from '../copy-source.ts';
+import { writeCondition } from '../conditions.ts';
+import { allowedCopySource, checkCopySource, copyFailure } from '../copy-source.ts';
 import { invalidArgument, s3Error } from '../errors.ts';
 import { isoSeconds } from '../listing-page.ts';
 import {
@@ -21,9 +20,6 @@ import { lockSettings, requireLockPermissions } from '../object-lock.ts';
 import type { S3Operation, S3Request, S3Services } from '../operation.ts';
 import { bucketOf, keyOf } from '../target.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
-
-/** AWS's limit for a copy in one request. */
-const MAX_COPY_BYTES = 5 * 1024 ** 3;
 
 function directive(request: S3Request, name: string): 'COPY' | 'REPLACE' {
   const value = request.header(name) ?? 'COPY';
@@ -77,41 +73,13 @@ async function copyInput(request: S3Request, services: S3Services, source: Objec
     key: keyOf(request),
     owner: request.principal.userId,
     copyTags: !replacesTags,
-    sourceCheck: (version) => checkSource(request, version),
+    sourceCheck: (version) => checkCopySource(request, version),
     ...(replaces ? { replace: { headers: standardHeaders(request), metadata: userMetadata(request) } } : undefined),
     ...(storageClass === undefined ? undefined : { storageClass }),
     ...(settings === undefined ? undefined : { settings }),
     ...(condition === undefined ? undefined : { condition }),
     ...(algorithm === undefined ? undefined : { checksum: checksumAlgorithm(algorithm, 'x-amz-checksum-algorithm') }),
   };
-}
-
-function checkSource(request: S3Request, { content, modifiedAtMs }: VersionInfo): void {
-  if (content === undefined) throw markerSource();
-  checkCopyConditions(request, { etag: content.etag, modifiedAtMs });
-  if (content.size > MAX_COPY_BYTES) {
-    const message = `The specified copy source is larger than the maximum allowable size for a copy source: ${MAX_COPY_BYTES}`;
-    throw s3Error('InvalidRequest', message);
-  }
-}
-
-function markerSource(cause?: unknown): Error {
-  const message = 'The source of a copy request may not specifically refer to a delete marker by version id.';
-  return s3Error('InvalidRequest', message, { cause });
-}
-
-/** The engine's refusal in S3's words; that a source is absent is told to those who may list its bucket. */
-async function copyFailure(
-  error: unknown,
-  request: S3Request,
-  services: S3Services,
-  source: ObjectRef,
-): Promise<unknown> {
-  if (isSkerryError(error, 'MethodNotAllowed')) return markerSource(error);
-  if (!isSkerryError(error, 'NoSuchKey')) return error;
-  const bucket = await services.objects.getBucket(source.bucket);
-  const mayList = isAllowed(request, services, 's3:ListBucket', { bucket });
-  return mayList ? error : s3Error('AccessDenied', undefined, { cause: error });
 }
 
 /** PUT /bucket/key with x-amz-copy-source */

@@ -1,11 +1,11 @@
 /** CreateMultipartUpload, UploadPart, AbortMultipartUpload. Copying parts: part-copy.ts; completing: complete-multipart.ts. */
-import { s3Error } from '../errors.ts';
 import { checksumHeaders, refuseUnsupported, writeIntent } from '../object-headers.ts';
 import type { S3Operation } from '../operation.ts';
 import { NO_CONTENT, xmlResponse } from '../setting-operation.ts';
 import { bucketOf, keyOf } from '../target.ts';
-import { MAX_PART_BYTES, partNumberOf, uploadChecksum, uploadOf } from '../upload.ts';
+import { partNumberOf, uploadChecksum, uploadOf } from '../upload.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
+import { requireLength } from './put-object.ts';
 
 /** POST /bucket/key?uploads */
 export const createMultipartUpload: S3Operation = {
@@ -47,11 +47,7 @@ export const uploadPart: S3Operation = {
     const upload = uploadOf(request);
     const number = partNumberOf(request);
     refuseUnsupported(request);
-    if (request.contentLength === undefined) throw s3Error('MissingContentLength');
-    if (request.contentLength > MAX_PART_BYTES) {
-      const fields = { ProposedSize: String(request.contentLength), MaxSizeAllowed: String(MAX_PART_BYTES) };
-      throw s3Error('EntityTooLarge', undefined, { fields });
-    }
+    requireLength(request);
     const body = await request.body();
     const part = await objects.putPart({ ...upload, number, body, signal: request.signal });
     return {

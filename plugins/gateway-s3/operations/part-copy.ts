@@ -1,13 +1,13 @@
 /** PUT /bucket/key?partNumber=...&uploadId=... with x-amz-copy-source: UploadPartCopy. */
 import type { VersionInfo } from '../../../core/contracts/index.ts';
 import { checksumElements } from '../checksum-xml.ts';
-import { authorizeCopySource, copyFailure, copySourceOf, sourceCheck } from '../copy-source.ts';
+import { MAX_COPY_BYTES, allowedCopySource, checkCopySource, copyFailure } from '../copy-source.ts';
 import { invalidArgument } from '../errors.ts';
 import { isoSeconds } from '../listing-page.ts';
 import { refuseUnsupported } from '../object-headers.ts';
 import type { S3Operation, S3Request } from '../operation.ts';
 import { xmlResponse } from '../setting-operation.ts';
-import { MAX_PART_BYTES, partNumberOf, uploadOf } from '../upload.ts';
+import { partNumberOf, uploadOf } from '../upload.ts';
 import { S3_NAMESPACE, element, xmlDocument } from '../xml.ts';
 
 const RANGE_HEADER = 'x-amz-copy-source-range';
@@ -26,21 +26,19 @@ export const uploadPartCopy: S3Operation = {
     const number = partNumberOf(request);
     refuseUnsupported(request);
     const range = copyRange(request);
-    const source = copySourceOf(request);
-    const sourceBucket = await authorizeCopySource(request, services, source);
-    const check = sourceCheck(request, range === undefined ? undefined : Infinity);
+    const source = await allowedCopySource(request, services);
     const input = {
       ...upload,
       number,
       source,
       sourceCheck: (version: VersionInfo) => {
-        check(version);
+        checkCopySource(request, version, range === undefined ? undefined : Infinity);
         checkRange(request, version, range);
       },
       ...(range === undefined ? {} : { range }),
     };
-    const part = await services.objects.copyPart(input).catch((error: unknown) => {
-      throw copyFailure(error, request, services, sourceBucket);
+    const part = await services.objects.copyPart(input).catch(async (error: unknown) => {
+      throw await copyFailure(error, request, services, source);
     });
     const content =
       element('LastModified', isoSeconds(part.modifiedAtMs)) +
@@ -74,11 +72,11 @@ function checkRange(request: S3Request, { content }: VersionInfo, range: Inclusi
     const message = `Range specified is not valid for source object of size: ${content.size}`;
     throw invalidArgument(RANGE_HEADER, text, message);
   }
-  if (range.end - range.start + 1 > MAX_PART_BYTES) {
+  if (range.end - range.start + 1 > MAX_COPY_BYTES) {
     throw invalidArgument(
       RANGE_HEADER,
       text,
-      `The specified copy range is larger than the largest part: ${MAX_PART_BYTES}`,
+      `The specified copy range is larger than the largest part: ${MAX_COPY_BYTES}`,
     );
   }
 }
