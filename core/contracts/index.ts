@@ -2,6 +2,7 @@
 export * from './admin-service.ts';
 export * from './auth.ts';
 export * from './aws-chunked.ts';
+export * from './bucket-name.ts';
 export * from './chunk-store.ts';
 export * from './conflict-resolver.ts';
 export * from './errors.ts';

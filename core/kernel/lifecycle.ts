@@ -30,6 +30,11 @@ export function createLifecycle(steps: readonly LifecycleStep[], logger: Logger)
     return failures;
   }
 
+  async function closeAll(): Promise<void> {
+    const [first, ...rest] = await closeOpened();
+    if (first !== undefined) throw gather(first, rest);
+  }
+
   return {
     async open() {
       if (closing !== undefined) throw new SkerryError('Closed', 'opening after close');
@@ -45,9 +50,7 @@ export function createLifecycle(steps: readonly LifecycleStep[], logger: Logger)
       }
     },
     close() {
-      closing ??= closeOpened().then(([first, ...rest]) => {
-        if (first !== undefined) throw gather(first, rest);
-      });
+      closing ??= closeAll();
       return closing;
     },
   };

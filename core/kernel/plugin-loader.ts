@@ -43,6 +43,9 @@ interface Located {
 
 const PACKAGE_NAME = /^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*(\/[\w.-]+)*$/i;
 
+/** The name is also that of the plugin's directory. */
+const PLUGIN_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+
 export function createPluginLoader({ directory, files, given = {} }: PluginLoaderOptions): PluginLoader {
   async function locate(kind: PluginKind, use: string): Promise<Located | PluginFault> {
     if (use.startsWith('./') || use.startsWith('../') || isAbsolute(use)) {
@@ -101,6 +104,8 @@ export function pluginFault(exported: unknown, kind: PluginKind): PluginFault | 
   if (!isTree(exported) || !Object.isFrozen(exported)) return { problem: 'is not a plugin', ...made };
   const { name, contract, supports, options, create } = exported;
   if (typeof name !== 'string' || name === '') return { problem: 'is not a plugin: it has no name', ...made };
+  if (!PLUGIN_NAME.test(name))
+    return { problem: `plugin name ${name} is not valid`, hint: 'lower-case letters, digits, dots and dashes' };
   if (exported['kind'] !== kind) return { problem: `plugin ${name} is a ${String(exported['kind'])}, not a ${kind}` };
   if (contract !== CONTRACT_VERSION)
     return {

@@ -49,12 +49,13 @@ export function isAddressOption(schema: unknown): boolean {
 
 /** The schema of such an option as the configuration has it. */
 export function addressSchema(schema: unknown): Tree {
-  const { host, port } = (schema as { readonly properties: Record<string, { readonly default?: unknown }> }).properties;
+  const { host, port } = (schema as { readonly properties: Record<string, { readonly default?: string | number }> })
+    .properties;
   const complete = host?.default !== undefined && port?.default !== undefined;
   return {
     type: 'string',
     pattern: LISTEN,
-    ...(complete ? { default: `${String(host.default)}:${String(port.default)}` } : {}),
+    ...(complete ? { default: `${host.default}:${port.default}` } : {}),
     description: 'host:port, [v6 address]:port, or :port for all interfaces; port 0 for any free one',
   };
 }

@@ -61,8 +61,8 @@ const IDENTITY: Schema = closed(
   {
     accessKey: {
       type: 'string',
-      pattern: '^[\\x21-\\x2e\\x30-\\x7e]{3,128}$',
-      description: '3 to 128 printable characters without / and blanks',
+      pattern: '^[A-Za-z0-9_.-]{3,128}$',
+      description: '3 to 128 letters, digits, dots, dashes and underscores',
     },
     secretKey: { ...SECRET, minLength: 8 },
     policy: { ...POLICY, default: 'rw' },
@@ -99,12 +99,12 @@ const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
   engine,
   seed: closed(
     {
-      rootAccessKey: { ...SECRET, minLength: 3 },
+      rootAccessKey: { ...SECRET, minLength: 3, pattern: '^[A-Za-z0-9_.-]*$' },
       rootSecretKey: { ...SECRET, minLength: 8 },
       buckets: {
         type: 'array',
         default: [],
-        items: { type: 'string', minLength: 1 },
+        items: { type: 'string', minLength: 3, maxLength: 63 },
         description: 'created at start when absent',
       },
     },

@@ -25,9 +25,9 @@ describe('precedence', () => {
       fc.record({
         key: fc.constant(key),
         fallback: fc.constant(fallback),
-        file: fc.option(values as fc.Arbitrary<unknown>, { nil: undefined }),
-        env: fc.option(values as fc.Arbitrary<unknown>, { nil: undefined }),
-        flag: fc.option(values as fc.Arbitrary<unknown>, { nil: undefined }),
+        file: fc.option(values as fc.Arbitrary<number | string | boolean>, { nil: undefined }),
+        env: fc.option(values as fc.Arbitrary<number | string | boolean>, { nil: undefined }),
+        flag: fc.option(values as fc.Arbitrary<number | string | boolean>, { nil: undefined }),
       }),
     ),
   );

@@ -1,0 +1,134 @@
+/**
+ * The graph of one site: which part is made of which. The only file that knows awilix; it builds and is forgotten. Factories
+ * destructure what they need at once, nothing opens here, and nothing keeps the container.
+ */
+import { join } from 'node:path';
+import { asFunction, asValue, createContainer, InjectionMode, type NameAndRegistrationPair } from 'awilix';
+import type {
+  AdminService,
+  Auth,
+  ChunkStore,
+  ConflictResolver,
+  Gateway,
+  MetaStore,
+  PluginDeps,
+  Runtime,
+  SiteStatus,
+  Transport,
+} from '../contracts/index.ts';
+import { createEngine, type Engine } from '../engine/engine.ts';
+import { createAdminService } from './admin-service.ts';
+import type { LoadedConfig } from './config/types.ts';
+import type { DataDirectory } from './data-directory.ts';
+import type { PhaseHealth } from './health.ts';
+import type { HookSet } from './hooks.ts';
+import { configIdentities } from './identities.ts';
+
+/** What a site gives to the graph. */
+export interface Given {
+  readonly loaded: LoadedConfig;
+  readonly runtime: Runtime;
+  readonly directory: DataDirectory;
+  readonly hooks: HookSet;
+  readonly health: PhaseHealth;
+  readonly status: () => Promise<SiteStatus>;
+  readonly requestStop: () => void;
+  readonly withGateways: boolean;
+}
+
+/** One line for each part. `transport` is absent where the site has none. */
+export interface SiteGraph {
+  readonly metaStore: MetaStore;
+  readonly chunkStore: ChunkStore;
+  readonly conflictResolver: ConflictResolver;
+  readonly transport: Transport | undefined;
+  readonly engine: Engine;
+  readonly auth: Auth;
+  readonly admin: AdminService;
+  readonly gateways: readonly NamedGateway[];
+}
+
+export interface NamedGateway {
+  /** `plugins.gateways.0` */
+  readonly section: string;
+  readonly gateway: Gateway;
+}
+
+type DepsOf = (loaded: { readonly plugin: { readonly name: string } }) => PluginDeps;
+
+interface Cradle extends Given, SiteGraph {
+  readonly depsOf: DepsOf;
+}
+
+const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradle: Cradle) => Cradle[Name] } = {
+  depsOf: ({ runtime, directory }) => pluginDeps(runtime, directory),
+  metaStore: ({ loaded: { plugins }, depsOf }) => make(plugins.metaStore, depsOf(plugins.metaStore)),
+  chunkStore: ({ loaded: { plugins }, depsOf }) => make(plugins.chunkStore, depsOf(plugins.chunkStore)),
+  conflictResolver: ({ loaded: { plugins }, depsOf }) =>
+    make(plugins.conflictResolver, depsOf(plugins.conflictResolver)),
+  transport: ({ loaded: { plugins }, depsOf }) =>
+    plugins.transport === undefined ? undefined : make(plugins.transport, depsOf(plugins.transport)),
+  engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore }) =>
+    createEngine({
+      ...runtime,
+      metaStore,
+      chunkStore,
+      siteId: directory.site,
+      incarnation: directory.incarnation,
+      masterKey: directory.masterKey,
+      configIdentities: configIdentities(loaded.config),
+      hooks: {
+        beforeWrite: hooks.beforeWrite,
+        committed: (ops) => {
+          if (hooks.isUsed('committed')) hooks.committed({ ops });
+        },
+      },
+      options: loaded.config.engine,
+    }),
+  auth: ({ loaded: { plugins }, depsOf, engine }) =>
+    make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
+  admin: ({ engine, status, requestStop }) => createAdminService({ engine, status, requestStop }),
+  gateways: ({ loaded: { plugins }, depsOf, engine, auth, admin, health, hooks, withGateways }) => {
+    const services = {
+      objects: engine.objects,
+      admin,
+      auth,
+      identities: engine.identities,
+      health,
+      hooks: hooks.facade,
+    };
+    const named = withGateways ? plugins.gateways : [];
+    return named.map((loaded) => ({ section: loaded.section, gateway: make(loaded, { ...depsOf(loaded), services }) }));
+  },
+};
+
+/** Builds every part once. */
+export function buildSite(given: Given): SiteGraph {
+  const container = createContainer<Cradle>({ injectionMode: InjectionMode.PROXY, strict: true });
+  const values = Object.entries(given).map(([name, value]) => [name, asValue(value as unknown)]);
+  const factories = Object.entries(FACTORIES).map(([name, factory]) => [
+    name,
+    asFunction(factory as (cradle: Cradle) => unknown).singleton(),
+  ]);
+  container.register(Object.fromEntries([...values, ...factories]) as NameAndRegistrationPair<Cradle>);
+  const { metaStore, chunkStore, conflictResolver, transport, engine, auth, admin, gateways } = container.cradle;
+  return { metaStore, chunkStore, conflictResolver, transport, engine, auth, admin, gateways };
+}
+
+function make<Deps, Port>(
+  { plugin, options }: { readonly plugin: { create(deps: Deps, options: unknown): Port }; readonly options: unknown },
+  deps: Deps,
+): Port {
+  return plugin.create(deps, options);
+}
+
+/** A logger and a directory of its own for each plugin; the second gateway of one plugin gets `gateway-s3-2`. */
+function pluginDeps(runtime: Runtime, { path, site }: DataDirectory): DepsOf {
+  const uses = new Map<string, number>();
+  return ({ plugin: { name } }) => {
+    const use = (uses.get(name) ?? 0) + 1;
+    uses.set(name, use);
+    const folder = use === 1 ? name : `${name}-${use}`;
+    return { ...runtime, logger: runtime.logger.child({ plugin: folder }), siteId: site, dataDir: join(path, folder) };
+  };
+}

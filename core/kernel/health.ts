@@ -1,0 +1,29 @@
+/** Where a site is in its life, and what that means for whoever asks whether it is well. */
+import type { Health } from '../contracts/index.ts';
+
+export type SitePhase = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped' | 'failed';
+
+export interface PhaseHealth extends Health {
+  phase(): SitePhase;
+  enter(phase: SitePhase): void;
+}
+
+const WAITS: Readonly<Record<Exclude<SitePhase, 'ready'>, string>> = {
+  new: 'the site has not been started',
+  starting: 'the site is starting',
+  stopping: 'the site is stopping: running requests finish, new ones are refused',
+  stopped: 'the site has stopped',
+  failed: 'the site could not start',
+};
+
+export function createHealth(): PhaseHealth {
+  let phase: SitePhase = 'new';
+  return {
+    live: () => phase === 'starting' || phase === 'ready' || phase === 'stopping',
+    ready: () => (phase === 'ready' ? { ready: true } : { ready: false, reason: WAITS[phase] }),
+    phase: () => phase,
+    enter(next) {
+      phase = next;
+    },
+  };
+}
