@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 export interface Answer {
   readonly status: number;
   readonly headers: string;
-  /** Body, when it is at most 1 MiB; else empty. */
+  /** Body, when it is at most `keepMaxBytes`; else empty. */
   readonly body: Buffer;
 }
 
@@ -18,14 +18,17 @@ interface Pending {
 
 export class Connection {
   readonly #socket: Socket;
+  readonly #keepMaxBytes: number;
+  #keeps = false;
   #pending: Pending | undefined;
-  #head = Buffer.alloc(0);
+  #head: Buffer = Buffer.alloc(0);
   #headers = '';
   #status = 0;
   #remaining = -1;
   #kept: Buffer[] = [];
 
-  constructor(port: number, host: string) {
+  constructor(port: number, host: string, keepMaxBytes = KEEP_MAX_BYTES) {
+    this.#keepMaxBytes = keepMaxBytes;
     this.#socket = connect({ port, host, noDelay: true });
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#socket.on('error', (error) => this.#fail(error));
@@ -63,12 +66,13 @@ export class Connection {
         ? 0
         : Number(/\r\ncontent-length: *(\d+)/i.exec(this.#headers)?.[1] ?? (this.#status === 204 ? 0 : Number.NaN));
     if (Number.isNaN(this.#remaining)) return this.#fail(new Error(`answer without content-length: ${this.#headers}`));
+    this.#keeps = this.#remaining <= this.#keepMaxBytes;
     this.#body(rest);
   }
 
   #body(chunk: Buffer): void {
     this.#remaining -= chunk.length;
-    if (chunk.length > 0 && this.#remaining <= KEEP_MAX_BYTES) this.#kept.push(chunk);
+    if (chunk.length > 0 && this.#keeps) this.#kept.push(chunk);
     if (this.#remaining > 0) return;
     const { resolve } = this.#pending as Pending;
     const answer = { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#kept) };
