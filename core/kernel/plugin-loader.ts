@@ -65,15 +65,25 @@ export function createPluginLoader({ directory, files, given = {} }: PluginLoade
       const known = Object.hasOwn(given, use) ? given[use] : undefined;
       if (known !== undefined) return verdict(known, kind, 'given');
       const located = await locate(kind, use);
-      if ('problem' in located) return located;
-      try {
-        const module = (await import(located.url)) as { readonly default?: unknown };
-        return verdict(module.default, kind, located.from);
-      } catch (error) {
-        return { problem: `plugin ${use} cannot be loaded: ${(error as Error).message}` };
-      }
+      return 'problem' in located ? located : importPlugin(kind, use, located);
     },
   };
+}
+
+/** A plugin that comes with Skerry, by its short name. */
+export async function findShipped(kind: PluginKind, use: string): Promise<FoundPlugin | PluginFault> {
+  const folder = shippedFolder(kind, use);
+  if (folder === undefined) return { problem: `no ${kind} plugin called ${use} is shipped` };
+  return importPlugin(kind, use, { url: shippedUrl(folder), from: 'shipped' });
+}
+
+async function importPlugin(kind: PluginKind, use: string, { url, from }: Located): Promise<FoundPlugin | PluginFault> {
+  try {
+    const module = (await import(url)) as { readonly default?: unknown };
+    return verdict(module.default, kind, from);
+  } catch (error) {
+    return { problem: `plugin ${use} cannot be loaded: ${(error as Error).message}` };
+  }
 }
 
 function locatePackage(kind: PluginKind, use: string, directory: string): Located | PluginFault {

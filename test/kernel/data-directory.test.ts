@@ -6,7 +6,6 @@ import { mkdtemp, readFile, rm, stat, truncate, unlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { SiteId } from '../../core/contracts/index.ts';
 import { openDataDirectory } from '../../core/kernel/data-directory.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
 import { nodeHost } from '../../core/kernel/runtime/lock.ts';
@@ -26,7 +25,7 @@ after(async () => {
 
 const fresh = (): string => join(root, `d${count++}`, 'data');
 const open = (path: string, siteId?: string) =>
-  openDataDirectory({ path, runtime, host: nodeHost, ...(siteId === undefined ? {} : { siteId: siteId as SiteId }) });
+  openDataDirectory({ path, runtime, host: nodeHost, ...(siteId === undefined ? {} : { siteId }) });
 
 describe('first start', () => {
   test('makes directory, identity and key, for the owner alone, and keeps them', async () => {

@@ -27,9 +27,10 @@ describe('facts', () => {
   test('an async listener that rejects is reported as well', async () => {
     const { logger, entries } = memoryLogger();
     const hooks = createHooks(logger);
-    hooks.facade.onFact('committed', 'async', (async () => {
+    const late = async (): Promise<void> => {
       throw new Error('late');
-    }) as () => void);
+    };
+    hooks.facade.onFact('committed', 'async', () => late() as unknown as void);
     hooks.committed({ ...COMMITTED });
     await Promise.resolve();
     await Promise.resolve();

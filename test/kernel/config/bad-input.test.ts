@@ -29,7 +29,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'unknown option of a plugin',
-    lines: [...PLUGIN_LINES.with(1, '  metaStore: { use: test-meta, sise: 3 }')],
+    lines: PLUGIN_LINES.with(1, '  metaStore: { use: test-meta, sise: 3 }'),
     expected: [`${FILE}:2:32: plugins.metaStore.sise: unknown key (hint: did you mean size?)`],
   },
   {
@@ -60,31 +60,31 @@ const cases: readonly Case[] = [
   },
   {
     name: 'missing plugin',
-    lines: [...PLUGIN_LINES.with(1, '  metaStore: { use: sqlit }')],
+    lines: PLUGIN_LINES.with(1, '  metaStore: { use: sqlit }'),
     expected: [`${FILE}:2:21: plugins.metaStore.use: no meta-store plugin called sqlit (hint: did you mean sqlite?)`],
   },
   {
     name: 'missing plugin with no near name',
-    lines: [...PLUGIN_LINES.with(3, '  conflictResolver: { use: some-absent-package }')],
+    lines: PLUGIN_LINES.with(3, '  conflictResolver: { use: some-absent-package }'),
     expected: [
       `${FILE}:4:28: plugins.conflictResolver.use: no conflict-resolver plugin called some-absent-package (hint: shipped: lww; or a ./path, or an installed package)`,
     ],
   },
   {
     name: 'missing plugin file',
-    lines: [...PLUGIN_LINES.with(1, '  metaStore: { use: ./absent.js }')],
+    lines: PLUGIN_LINES.with(1, '  metaStore: { use: ./absent.js }'),
     expected: [
       `${FILE}:2:21: plugins.metaStore.use: no plugin module at ./absent.js (hint: looked for /nowhere/config/absent.js)`,
     ],
   },
   {
     name: 'plugin of another kind',
-    lines: [...PLUGIN_LINES.with(1, '  metaStore: { use: test-chunks }')],
+    lines: PLUGIN_LINES.with(1, '  metaStore: { use: test-chunks }'),
     expected: [`${FILE}:2:21: plugins.metaStore.use: plugin test-chunks is a chunk-store, not a meta-store`],
   },
   {
     name: 'section without use',
-    lines: [...PLUGIN_LINES.with(1, '  metaStore: {}')],
+    lines: PLUGIN_LINES.with(1, '  metaStore: {}'),
     expected: [`${FILE}:2:14: plugins.metaStore.use: is missing`],
   },
   {
@@ -101,7 +101,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'no address',
-    lines: [...PLUGIN_LINES.with(6, '    - { use: s3, listen: 127.0.0.1:99999 }')],
+    lines: PLUGIN_LINES.with(6, '    - { use: s3, listen: 127.0.0.1:99999 }'),
     expected: [
       `${FILE}:7:26: plugins.gateways.0.listen: "127.0.0.1:99999" is not valid (hint: host:port, [v6 address]:port, or :port for all interfaces; port 0 for any free one)`,
     ],
@@ -119,9 +119,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'secret that is too short, never shown',
-    lines: [
-      ...PLUGIN_LINES.with(4, '  auth: { use: test-auth, identities: [{ accessKey: AAA, secretKey: { env: S } }] }'),
-    ],
+    lines: PLUGIN_LINES.with(4, '  auth: { use: test-auth, identities: [{ accessKey: AAA, secretKey: { env: S } }] }'),
     input: { env: { S: 'hunter2' } },
     expected: [
       /^config\/site\.yaml:5:69: plugins\.auth\.identities\.0\.secretKey: must NOT have fewer than 8 characters \(hint: a secret/,
@@ -129,7 +127,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'incomplete identity',
-    lines: [...PLUGIN_LINES.with(4, '  auth: { use: test-auth, identities: [{ accessKey: AAA }] }')],
+    lines: PLUGIN_LINES.with(4, '  auth: { use: test-auth, identities: [{ accessKey: AAA }] }'),
     expected: [`${FILE}:5:40: plugins.auth.identities.0.secretKey: is missing`],
   },
   {
@@ -179,7 +177,7 @@ const cases: readonly Case[] = [
   },
   {
     name: 'listen without an S3 gateway',
-    lines: [...PLUGIN_LINES.with(6, '    - { use: test-gateway }')],
+    lines: PLUGIN_LINES.with(6, '    - { use: test-gateway }'),
     input: { env: { SKERRY_LISTEN: '127.0.0.1:1' } },
     expected: ['SKERRY_LISTEN: plugins.gateways: there is no gateway with use: s3 that could listen'],
   },

@@ -1,7 +1,7 @@
 /** Precedence, defaults, secrets, and where each value came from. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describeSource } from '../../../core/kernel/config/problems.ts';
 import { loadConfig } from '../../../core/kernel/config/load.ts';
 import { filesWith, loadText, PLUGIN_LINES } from '../fixtures/config.ts';
