@@ -10,6 +10,7 @@ import type {
   MetaRange,
   MetaReads,
   MetaRow,
+  MetaSnapshot,
   MetaStore,
   ReadOptions,
 } from '../../core/contracts/index.ts';
@@ -74,8 +75,23 @@ export class FakeMetaStore implements MetaStore {
     return this.#spaces.get(space)?.size ?? 0;
   }
 
-  snapshot(): Promise<never> {
-    return Promise.reject(new SkerryError('NotSupported', 'no snapshots here'));
+  async snapshot(): Promise<MetaSnapshot> {
+    const copy = new FakeMetaStore();
+    for (const [space, rows] of this.#spaces) copy.#spaces.set(space, new Map(rows));
+    return {
+      get: (keys) => this.#counted(copy.get(keys), () => (this.gets += 1)),
+      scan: async (range) => {
+        const rows = await this.#counted(copy.scan(range), () => (this.scans += 1));
+        this.scannedRows += rows.length;
+        return rows;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+
+  #counted<T>(result: Promise<T>, count: () => void): Promise<T> {
+    count();
+    return result;
   }
 
   async check(): Promise<{ ok: boolean; problems: string[]; rows: object }> {
