@@ -60,7 +60,7 @@ export class MemoryMetaStore implements MetaStore {
     const rows: (readonly MetaRow[])[] = [];
     for (let wanted = reads; ;) {
       requireMetaReads(wanted);
-      values.push(...readKeys(spaces, wanted.keys ?? []));
+      for (const { space, key } of wanted.keys ?? []) values.push(readKey(spaces, space, key));
       for (const range of wanted.ranges ?? []) rows.push(readRange(spaces, range));
       const decision = decide({ values, rows });
       if (decision.kind === 'need') {
@@ -132,13 +132,13 @@ class MemorySnapshot implements MetaSnapshot {
 }
 
 function toText(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
 /** Never out of Buffer's pool: what is handed out belongs to the caller, its ArrayBuffer included. */
 function toBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
-  Buffer.from(bytes.buffer).latin1Write(text);
+  Buffer.from(bytes.buffer).write(text, 'latin1');
   return bytes;
 }
 
@@ -147,11 +147,13 @@ function copy(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
+function readKey(spaces: Spaces<SortedView>, space: MetaSpace, key: Uint8Array): Uint8Array | undefined {
+  const value = spaces[space].get(toText(key));
+  return value === undefined ? undefined : copy(value);
+}
+
 function readKeys(spaces: Spaces<SortedView>, keys: readonly MetaKey[]): (Uint8Array | undefined)[] {
-  return keys.map(({ space, key }) => {
-    const value = spaces[space].get(toText(key));
-    return value === undefined ? undefined : copy(value);
-  });
+  return keys.map(({ space, key }) => readKey(spaces, space, key));
 }
 
 function readRange(spaces: Spaces<SortedView>, { space, from, to, limit, reverse }: MetaRange): MetaRow[] {
