@@ -17,7 +17,7 @@ export const CONTRACT_VERSION = 1;
 /** What every plugin's `create` gets, besides what its kind adds. */
 export interface PluginDeps extends Runtime {
   readonly siteId: SiteId;
-  /** Directory that belongs to this plugin alone (below the site's data directory); not yet created. */
+  /** Directory that belongs to this plugin alone (directly below the site's data directory); not yet created. */
   readonly dataDir: string;
 }
 

@@ -19,6 +19,8 @@ import { carriesToken, keepToken } from './token.ts';
 
 export interface AdminGatewayDeps {
   readonly services: Pick<GatewayServices, 'admin'>;
+  /** The site's data directory: socket and token lie beside the site's own files, where people look for them. */
+  readonly siteDir: string;
   readonly files: FileSystem;
   readonly random: Random;
   readonly timers: Timers;
@@ -65,12 +67,11 @@ export class AdminGateway implements Gateway {
   }
 
   async open(): Promise<void> {
-    const { services, files, random, timers } = this.#deps;
-    const { dataDir } = await services.admin.status();
-    const token = await keepToken(join(dataDir, TOKEN_NAME), files, random);
+    const { siteDir, files, random, timers } = this.#deps;
+    const token = await keepToken(join(siteDir, TOKEN_NAME), files, random);
     const { listen, bodyMaxBytes, requestTimeoutMs } = this.#options;
     const listener = new AdminListener({
-      socketPath: join(dataDir, SOCKET_NAME),
+      socketPath: join(siteDir, SOCKET_NAME),
       ...(listen === undefined ? {} : { address: listen }),
       bodyMaxBytes,
       requestTimeoutMs,

@@ -1,4 +1,5 @@
 /** The admin socket: the site's AdminService over HTTP and JSON, for the command line on the same machine. */
+import { dirname } from 'node:path';
 import { CONTRACT_VERSION, definePlugin } from '../../core/contracts/index.ts';
 import { AdminGateway } from './admin-gateway.ts';
 import { optionsSchema, type Options } from './options.ts';
@@ -9,6 +10,6 @@ export default definePlugin<'gateway', Options>({
   contract: CONTRACT_VERSION,
   supports: { protocol: 'admin' },
   options: optionsSchema,
-  create: ({ services, files, random, timers, logger }, options) =>
-    new AdminGateway({ services, files, random, timers, logger }, options),
+  create: ({ services, dataDir, files, random, timers, logger }, options) =>
+    new AdminGateway({ services, siteDir: dirname(dataDir), files, random, timers, logger }, options),
 });

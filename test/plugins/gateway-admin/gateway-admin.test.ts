@@ -37,10 +37,17 @@ const gateways: AdminGateway[] = [];
 const socketPath = (): string => join(directory, 'admin.sock');
 const token = (): string => readFileSync(join(directory, 'admin.token'), 'utf8').trim();
 
-function makeGateway(options: Partial<Options> = {}): AdminGateway {
+function makeGateway(options: Partial<Options> = {}, siteDir = directory): AdminGateway {
   const write = (fields: object, message: string): void => void logged.push(`${message} ${JSON.stringify(fields)}`);
   const logger = { debug: write, info: write, warn: write, error: write, child: () => logger };
-  const deps = { services: { admin: fake.admin }, files: nodeFiles, random: nodeRandom, timers: nodeTimers, logger };
+  const deps = {
+    services: { admin: fake.admin },
+    siteDir,
+    files: nodeFiles,
+    random: nodeRandom,
+    timers: nodeTimers,
+    logger,
+  };
   const gateway = new AdminGateway(deps, { bodyMaxBytes: 1024, requestTimeoutMs: 5000, ...options });
   gateways.push(gateway);
   return gateway;
@@ -282,8 +289,7 @@ describe('socket', () => {
   test('a path that no socket can have is refused with a hint', async () => {
     const long = join(directory, 'x'.repeat(120));
     await nodeFiles.mkdir(long);
-    fake.instead.status = async () => ({ dataDir: long });
-    await assert.rejects(makeGateway().open(), { code: 'InvalidConfig', message: /admin\.enabled: false/ });
+    await assert.rejects(makeGateway({}, long).open(), { code: 'InvalidConfig', message: /admin\.enabled: false/ });
   });
 
   test('a TCP address answers too, with the same token', async () => {

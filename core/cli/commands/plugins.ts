@@ -1,0 +1,119 @@
+/** `skerry plugins`: what is loaded, from where, and its options. */
+import type { Plugin, PluginKind } from '../../contracts/index.ts';
+import { createPluginLoader, type FoundPlugin } from '../../kernel/plugin-loader.ts';
+import { nodeFiles } from '../../kernel/runtime/files.ts';
+import { shippedFolder, shippedNames } from '../../kernel/shipped-plugins.ts';
+import type { LoadedPlugin } from '../../kernel/config/types.ts';
+import { command, group, type MakeCommand } from '../command.ts';
+import { UsageError } from '../failure.ts';
+import { loadSettings } from '../settings.ts';
+import { facts, print, table, type GlobalOptions, type Terminal } from '../terminal.ts';
+
+const KINDS: readonly PluginKind[] = ['meta-store', 'chunk-store', 'transport', 'conflict-resolver', 'auth', 'gateway'];
+
+export const pluginsCommand: MakeCommand = (terminal) =>
+  group('plugins', 'List plugins, show their options', [list(terminal), info(terminal)]);
+
+const list: MakeCommand = (terminal) =>
+  command({
+    command: ['list', 'ls'],
+    describe: 'List the plugins that the configuration uses, and where each comes from',
+    builder: (yargs) => yargs.example('$0 plugins list -c site.yaml', ''),
+    handler: async (options) => {
+      const { plugins } = await loadSettings(terminal, options);
+      const { gateways, transport, ...single } = plugins;
+      const used = [...Object.values(single), ...(transport === undefined ? [] : [transport]), ...gateways];
+      const json = used.map((one) => usedPlugin(one as LoadedPlugin));
+      const rows = json.map((one) => [one.section, one.kind, one.name, one.from]);
+      print(terminal, options, { json, text: table(['section', 'kind', 'plugin', 'from'], rows, 'no plugins') });
+    },
+  });
+
+function usedPlugin({ section, use, from, plugin }: LoadedPlugin) {
+  return { section, use, from, kind: plugin.kind, name: plugin.name, contract: plugin.contract };
+}
+
+interface InfoOptions extends GlobalOptions {
+  readonly plugin: string;
+  readonly kind?: PluginKind;
+}
+
+const info: MakeCommand = (terminal) =>
+  command<InfoOptions>({
+    command: 'info <plugin>',
+    describe: 'Show a plugin: kind, abilities, options with their defaults',
+    builder: (yargs) =>
+      yargs
+        .positional('plugin', {
+          type: 'string',
+          demandOption: true,
+          describe: 'a shipped name (sqlite, meta-sqlite), a ./path, or a package name',
+        })
+        .option('kind', { choices: KINDS, describe: 'when the name alone does not tell' })
+        .example('$0 plugins info sqlite', 'options of the default meta-store'),
+    handler: async (options) => {
+      const { plugin, from } = await findPlugin(options, terminal);
+      const { kind, name, contract, supports, options: schema } = plugin;
+      const text = [
+        facts([
+          ['plugin', name],
+          ['kind', kind],
+          ['from', from],
+          ['contract', String(contract)],
+          ...Object.entries(supports).map(([ability, value]) => [ability, JSON.stringify(value)] as const),
+        ]),
+        optionsTable(plugin),
+      ].join('\n\n');
+      print(terminal, options, { json: { name, kind, from, contract, supports, options: schema }, text });
+    },
+  });
+
+async function findPlugin({ plugin: asked, kind }: InfoOptions, terminal: Terminal): Promise<FoundPlugin> {
+  const loader = createPluginLoader({ directory: terminal.cwd, files: nodeFiles });
+  const wanted = shippedAs(asked);
+  const kinds = kind === undefined ? (wanted?.kinds ?? KINDS) : [kind];
+  const faults: string[] = [];
+  for (const one of kinds) {
+    const found = await loader.find(one, wanted?.use ?? asked);
+    if ('plugin' in found) return found;
+    faults.push(`${found.problem}${found.hint === undefined ? '' : ` (${found.hint})`}`);
+  }
+  const names = KINDS.flatMap((one) => shippedNames(one).map((name) => `${one} ${name}`)).join(', ');
+  const message = kinds.length === 1 ? faults.join('\n') : `there is no plugin called ${asked}`;
+  throw new UsageError(message, `shipped are ${names}; or give a ./path or an installed package`);
+}
+
+/** A short name (`memory`) may be several plugins, a full one (`meta-memory`) is one. */
+function shippedAs(asked: string): { readonly use: string; readonly kinds: readonly PluginKind[] } | undefined {
+  const byShort = KINDS.filter((kind) => shippedNames(kind).includes(asked));
+  if (byShort.length > 1) {
+    throw new UsageError(`${asked} is a ${byShort.join(', a ')}`, 'say which with --kind');
+  }
+  if (byShort.length === 1) return { use: asked, kinds: byShort };
+  const byFull = KINDS.flatMap((kind) =>
+    shippedNames(kind)
+      .filter((use) => shippedFolder(kind, use) === asked)
+      .map((use) => ({ use, kinds: [kind] })),
+  );
+  return byFull[0];
+}
+
+function optionsTable({ options }: Plugin): string {
+  const required = new Set(options.required);
+  const rows = Object.entries(options.properties).map(([name, schema]) => {
+    const {
+      type,
+      default: standard,
+      description,
+    } = schema as {
+      readonly type?: string | readonly string[];
+      readonly enum?: readonly unknown[];
+      readonly default?: unknown;
+      readonly description?: string;
+    };
+    const shown = standard === undefined ? (required.has(name) ? 'required' : 'none') : JSON.stringify(standard);
+    const allowed = (schema as { readonly enum?: readonly unknown[] }).enum?.join(' | ');
+    return [name, allowed ?? [type ?? ''].flat().join(' | '), shown, description ?? ''];
+  });
+  return table(['option', 'type', 'default', 'meaning'], rows, 'no options');
+}

@@ -1,0 +1,76 @@
+/** The command line: parses, calls, prints, and answers the exit code. */
+import yargs, { type Argv } from 'yargs';
+import { bucketCommand } from './commands/bucket.ts';
+import { configCommand } from './commands/config.ts';
+import { initCommand } from './commands/init.ts';
+import { keyCommand } from './commands/key.ts';
+import { pluginsCommand } from './commands/plugins.ts';
+import { serveCommand } from './commands/serve.ts';
+import { statusCommand } from './commands/status.ts';
+import type { MakeCommand } from './command.ts';
+import { EXIT, report, UsageError, type ExitCode } from './failure.ts';
+import type { GlobalOptions, Terminal } from './terminal.ts';
+
+const COMMANDS: readonly MakeCommand[] = [
+  serveCommand,
+  initCommand,
+  configCommand,
+  pluginsCommand,
+  bucketCommand,
+  keyCommand,
+  statusCommand,
+];
+
+const WIDTH_MAX = 110;
+
+export async function main(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const json = args.includes('--json');
+  try {
+    await parser(args, terminal).parseAsync();
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, json, terminal);
+  }
+}
+
+function parser(args: readonly string[], terminal: Terminal): Argv<GlobalOptions> {
+  const base = yargs([...args], terminal.cwd)
+    .scriptName('skerry')
+    .locale('en')
+    .usage('$0 <command>\n\nAn S3-compatible object store made of sites that each keep working alone.')
+    .option('json', { type: 'boolean', default: false, describe: 'print JSON; errors as JSON on standard error' })
+    .option('config', {
+      alias: 'c',
+      type: 'string',
+      requiresArg: true,
+      default: terminal.env['SKERRY_CONFIG'],
+      defaultDescription: '$SKERRY_CONFIG, or none',
+      describe: 'configuration file (YAML or JSON)',
+    })
+    .option('data-dir', { type: 'string', requiresArg: true, describe: 'where the site keeps everything' });
+  return COMMANDS.reduce((built, make) => built.command(make(terminal)), base as unknown as Argv<GlobalOptions>)
+    .completion('completion', 'Print a completion script for bash or zsh')
+    .example('$0 serve', 'a site in ./data, S3 on http://127.0.0.1:9000')
+    .example('$0 key create --policy ro', 'an access key that only reads')
+    .epilogue(
+      'Settings come from the file, then SKERRY_* variables, then flags. Exit codes: 0 done, 1 failed, 2 wrong usage.',
+    )
+    .demandCommand(1, 1, 'which command?')
+    .strict()
+    .recommendCommands()
+    .wrap(WIDTH_MAX)
+    .version(terminal.version)
+    .help()
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? usage(message ?? 'the command line is wrong', args);
+    });
+}
+
+/** yargs answers a misspelt command with its suggestion alone. */
+function usage(message: string, args: readonly string[]): UsageError {
+  const suggestion = /^Did you mean (.+)\?$/.exec(message)?.[1];
+  if (suggestion === undefined) return new UsageError(message);
+  const words = args.filter((word) => !word.startsWith('-'));
+  return new UsageError(`unknown command: ${words.join(' ')}`, `did you mean ${suggestion}?`);
+}
