@@ -14,7 +14,8 @@ import { invalidConfig } from './config/problems.ts';
 import type { LoadedConfig } from './config/types.ts';
 
 const OWNER_ONLY_FILE = 0o600;
-const ROOT_FILE = 'root-credentials.json';
+/** In the form of an AWS shared credentials file, so that aws, rclone, s3cmd and the SDKs read it as it is. */
+const ROOT_FILE = 'root-credentials';
 
 /** The first credentials. The secret is in the file only. */
 export interface RootCredentials {
@@ -33,7 +34,7 @@ export interface SeedDeps {
   readonly random: Random;
 }
 
-/** Idempotent: repeated at every start. Answers the credentials in `root-credentials.json`, when they are (still) in use. */
+/** Idempotent: repeated at every start. Answers the credentials in `root-credentials`, when they are (still) in use. */
 export async function seedSite(deps: SeedDeps): Promise<RootCredentials | undefined> {
   const root = await seedRoot(deps);
   await seedBuckets(deps);
@@ -65,8 +66,7 @@ async function seedRoot(deps: SeedDeps): Promise<RootCredentials | undefined> {
     secretKey: Buffer.from(random.bytes(30)).toString('base64url'),
   };
   if (written === undefined) {
-    const text = `${JSON.stringify(root, undefined, 2)}\n`;
-    await files.writeFileAtomic(file, new TextEncoder().encode(text), { permissions: OWNER_ONLY_FILE });
+    await files.writeFileAtomic(file, new TextEncoder().encode(rootFile(root)), { permissions: OWNER_ONLY_FILE });
   }
   await identities.create({ ...root, displayName: 'root', policy: 'admin' });
   return { accessKeyId: root.accessKeyId, file, created: true };
@@ -77,16 +77,21 @@ interface RootFile {
   readonly secretKey: string;
 }
 
+function rootFile({ accessKeyId, secretKey }: RootFile): string {
+  return `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretKey}\n`;
+}
+
 async function readRootFile(file: string, files: FileSystem): Promise<RootFile | undefined> {
   const bytes = await files.readFile(file);
   if (bytes === undefined) return undefined;
-  try {
-    const { accessKeyId, secretKey } = JSON.parse(new TextDecoder().decode(bytes)) as Partial<RootFile>;
-    if (typeof accessKeyId === 'string' && typeof secretKey === 'string') return { accessKeyId, secretKey };
-  } catch (error) {
-    throw new SkerryError('Corrupt', `${file} is not JSON: remove it, or restore it`, { cause: error });
-  }
-  throw new SkerryError('Corrupt', `${file} must hold accessKeyId and secretKey: remove it, or restore it`);
+  const text = new TextDecoder().decode(bytes);
+  const accessKeyId = /^aws_access_key_id *= *(\S+)$/m.exec(text)?.[1];
+  const secretKey = /^aws_secret_access_key *= *(\S+)$/m.exec(text)?.[1];
+  if (accessKeyId !== undefined && secretKey !== undefined) return { accessKeyId, secretKey };
+  throw new SkerryError(
+    'Corrupt',
+    `${file} must hold aws_access_key_id and aws_secret_access_key: remove it, or restore it`,
+  );
 }
 
 async function seedBuckets({ loaded, identities, objects }: SeedDeps): Promise<void> {
