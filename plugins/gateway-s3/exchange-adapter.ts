@@ -129,8 +129,9 @@ export class NodeExchange implements Exchange {
     const mustClose = this.lastOnConnection || (unread && this.#cannotSkipRest());
     if (mustClose) flat.push('connection', 'close');
     this.#response.writeHead(response.status, flat);
-    if (unread && mustClose) return this.#respondAndLinger(bytes);
-    if (unread) this.#skipRest();
+    // A client that still waits for 100-continue has sent nothing that could be in the way.
+    if (unread && mustClose && !this.#awaitsContinue) return this.#respondAndLinger(bytes);
+    if (unread && !mustClose) this.#skipRest();
     if (bytes === undefined || bytes instanceof Uint8Array) {
       this.#response.end(bytes);
       return bytes?.length ?? 0;
