@@ -108,7 +108,7 @@ function verifyAuthorization(
   if (authorization.startsWith('AWS ') && context.options.sigv2 === 'all') {
     return verifyHeaderV2(request, authorization, parameters, context);
   }
-  if (/^AWS/.test(authorization)) return refuseVersion2();
+  if (authorization.startsWith('AWS')) return refuseVersion2();
   throw unauthenticated('InvalidArgument', 'Unsupported Authorization Type', { ArgumentName: 'Authorization' });
 }
 

@@ -35,7 +35,10 @@ export function createAuthorizer(deps: { readonly clock: Clock; readonly identit
     const identity = opinionOfIdentity(principal.policy, context, compile);
     if (identity.effect === 'deny') return denied(identity.because, true);
     const escapes = principal.policy === 'admin' && POLICY_ACTIONS.has(input.action);
-    const bucket = escapes || bucketPolicy == null ? NONE : opinionOf(bucketPolicy, 'bucket', context, compile);
+    const bucket =
+      escapes || bucketPolicy === undefined || bucketPolicy === null
+        ? NONE
+        : opinionOf(bucketPolicy, 'bucket', context, compile);
     if (bucket.effect === 'deny') return denied(bucket.because, true);
     if (principal.policy === 'admin' || owner === undefined) return allowedIf(identity, context);
     if (principal.anonymous) return allowedIf(bucket, context);

@@ -30,7 +30,7 @@ const TOP = new Set(['Version', 'Id', 'Statement']);
 const INSIDE = new Set([
   'Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition',
 ]); // prettier-ignore
-const ACTION = /^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$/;
+const ACTION = /^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/;
 
 /** Throws MalformedPolicy with the first fault. */
 export function compilePolicy(document: Json, kind: PolicyKind): PolicyDocument {
@@ -39,11 +39,7 @@ export function compilePolicy(document: Json, kind: PolicyKind): PolicyDocument 
   const version = document['Version'] ?? '2008-10-17';
   if (!VERSIONS.includes(version)) throw malformedPolicy('The policy must contain a valid version string');
   const { Statement } = document;
-  const list: readonly Json[] = Array.isArray(Statement)
-    ? Statement
-    : Statement === undefined
-      ? []
-      : [Statement as Json];
+  const list: readonly Json[] = Array.isArray(Statement) ? Statement : Statement === undefined ? [] : [Statement];
   if (list.length === 0) throw malformedPolicy('Could not parse the policy: Statement is empty!');
   const statements = list.map((item, at) => compileStatement(item, at + 1, kind, version === '2012-10-17'));
   refuseRepeatedSids(list);
