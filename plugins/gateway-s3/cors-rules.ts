@@ -20,6 +20,7 @@ export type CorsRule = {
 const METHODS: ReadonlySet<string> = new Set(['GET', 'PUT', 'HEAD', 'POST', 'DELETE']);
 const MAX_RULES = 100;
 const MAX_ID_LENGTH = 255;
+const MAX_AGE_SECONDS = 2 ** 31 - 1;
 const KNOWN_ELEMENTS: ReadonlySet<string> = new Set([
   'ID',
   'AllowedOrigin',
@@ -59,7 +60,8 @@ function readRule(node: XmlNode): CorsRule {
 }
 
 function readMaxAge(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw s3Error('MalformedXML', 'MaxAgeSeconds must be a whole number of seconds.');
+  if (!/^\d{1,10}$/.test(text) || Number(text) > MAX_AGE_SECONDS)
+    throw s3Error('MalformedXML', 'MaxAgeSeconds must be a whole number of seconds.');
   return Number(text);
 }
 
