@@ -48,7 +48,8 @@ export function checksumAlgorithm(name: string, headerName: string): ChecksumAlg
 
 /** True for the base64 text of exactly that many bytes. */
 export function isBase64Of(text: string, bytes: number): boolean {
-  return text.length === Math.ceil(bytes / 3) * 4 && Buffer.from(text, 'base64').toString('base64') === text;
+  const decoded = Buffer.from(text, 'base64');
+  return decoded.length === bytes && decoded.toString('base64') === text;
 }
 
 function contentMd5(request: GatewayRequest): string | undefined {
