@@ -96,12 +96,14 @@ export function createEngine(deps: EngineDeps): Engine {
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
+  const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins });
   return {
-    objects: createObjectService(deps, { committer, reclaimer, pins }),
+    objects,
     identities,
     garbage,
     async open() {
       await identities.open();
+      await resume();
       garbage.wake();
     },
     close: () => closeAll({ committer, reclaimer, garbage, opLog }),
@@ -123,7 +125,7 @@ async function closeAll({ committer, reclaimer, garbage, opLog }: Parts): Promis
 function createObjectService(
   deps: EngineDeps,
   parts: Pick<Parts, 'committer' | 'reclaimer'> & { readonly pins: ReturnType<typeof createPins> },
-): ObjectService {
+): { readonly objects: ObjectService; readonly resumeUploads: () => Promise<void> } {
   const { metaStore, chunkStore, hashing, logger, hooks, options } = deps;
   const { committer, reclaimer, pins } = parts;
   const reader = metaStore;
@@ -151,7 +153,7 @@ function createObjectService(
     vetoes: hooks.beforeWrite,
   };
   const multipart = createMultipart({ ...shared, ...deps, objectReader });
-  return {
+  const objects: ObjectService = {
     ...createBuckets({ reader, committer }),
     ...createObjects({
       ...shared,
@@ -160,6 +162,7 @@ function createObjectService(
     }),
     openObject: (ref) => openObject({ reader, objectReader, reclaimer }, ref),
     ...createListing({ reader }),
-    ...multipart,
+    ...multipart.operations,
   };
+  return { objects, resume: () => multipart.resume() };
 }

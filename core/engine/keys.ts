@@ -94,6 +94,11 @@ export const keyPosition = (bucket: string, key: string): Buffer => tuple([bucke
 /** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
 export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
   at('tombstones', tuple(['version', bucket, key], utf8(target ?? 'null')));
+/** Versions that lost to one they had not seen: (bucket, key, stamp descending). */
+export const conflictKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>
+  at('conflicts', tuple([bucket, key], descending(stamp)));
+export const conflictPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], Buffer.alloc(0));
+
 export const bucketTombstoneKey = (bucket: string): MetaKey => at('tombstones', tuple(['bucket'], utf8(bucket)));
 
 export const oplogKey = (origin: Origin, seq: number): MetaKey => {
@@ -119,6 +124,13 @@ export const garbagePrefix = (): Buffer => tuple(['garbage'], Buffer.alloc(0));
 export const uploadKey = (bucket: string, key: string, uploadId: string): MetaKey =>
   at('uploads', tuple([bucket, key], utf8(uploadId)));
 export const uploadBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
+/** What a completed upload answered; no bucket has an empty name. */
+export const completedUploadKey = (uploadId: string): MetaKey =>
+  at('uploads', tuple(['', 'completed'], utf8(uploadId)));
+export const completedUploadPrefix = (): Buffer => tuple(['', 'completed'], Buffer.alloc(0));
+/** Uploads that are over and whose parts have still to be let go of. */
+export const endedUploadKey = (uploadId: string): MetaKey => at('queues', tuple(['endedUpload'], utf8(uploadId)));
+export const endedUploadPrefix = (): Buffer => tuple(['endedUpload'], Buffer.alloc(0));
 export const partKey = (uploadId: string, number: number): MetaKey => {
   const tail = Buffer.alloc(2);
   tail.writeUInt16BE(number);

@@ -62,12 +62,25 @@ export interface VersionLocal {
 export interface HeadRecord extends VersionRecord {
   /** Stamp of the key's null version while that is not the current one. */
   readonly nullStamp?: Stamp;
+  /** Unresolved conflicts of the key; absent for none. */
+  readonly conflicts?: number;
+  /** A later write has seen this version although it did not become current. */
+  readonly seen?: true;
+}
+
+/** Row of `conflicts`: a version that no later write of its key has seen and that is not current. */
+export interface ConflictRecord {
+  readonly stamp: Stamp;
+  /** The version itself, where it lost the null-version register and lives nowhere else. */
+  readonly loser?: VersionRecord;
 }
 
 /** The recorded removal of a version or of a null-version register. */
 export interface TombstoneRecord {
   readonly stamp: Stamp;
   readonly deps: VersionVector;
+  /** Of a null-version register whose key has no current version: its unresolved conflicts; absent for none. */
+  readonly conflicts?: number;
 }
 
 /** Row of `chunks`: where a chunk of this site lies. */
@@ -94,18 +107,29 @@ export interface CounterRecord {
   readonly versionBytes: number;
 }
 
-/** Row of `uploads`: a multipart upload in flight, or the memory of a completed one (so that a repeated complete answers the same). */
+/** Row of `uploads`: a multipart upload in flight. */
 export interface UploadRecord {
   readonly owner: string;
   readonly initiator: string;
   readonly initiatedAtMs: number;
+  /** Rises with every change of its parts, so that a completion knows that what it read still holds. */
+  readonly generation: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly storageClass: string;
   readonly settings?: Readonly<Partial<Record<VersionSettingName, Json>>>;
   readonly checksumAlgorithm?: ChecksumAlgorithm;
   readonly checksumType?: ObjectChecksum['type'];
-  readonly completed?: { readonly result: WriteResult; readonly partsDigest: string };
+}
+
+/** Row of `uploads`: the memory of a completed upload, so that a repeated completion answers the same. */
+export interface CompletedUploadRecord {
+  readonly bucket: string;
+  readonly key: string;
+  readonly completedAtMs: number;
+  /** SHA-256 of the part numbers and ETags, hex. */
+  readonly partsDigest: string;
+  readonly result: WriteResult;
 }
 
 export interface PartRecord {

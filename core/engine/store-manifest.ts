@@ -1,7 +1,7 @@
 /** Manifests that are too long for a version's record: their nodes become chunks of kind `node`. */
 import type { Hashing, Manifest, ManifestEntry } from '../contracts/index.ts';
 import { ChunkPlacer, type PlacerDeps } from './chunk-placer.ts';
-import { wrapManifest } from './manifest.ts';
+import { TOP_MAX, wrapManifest } from './manifest.ts';
 import type { Placement } from './records.ts';
 
 export interface StoredManifest {
@@ -20,12 +20,13 @@ export interface StoreManifestDeps extends PlacerDeps {
   readonly hashing: Hashing;
 }
 
-/** A short list is its own manifest and stores nothing. */
+/** A list of up to `topMax` entries is its own manifest and stores nothing. */
 export async function storeManifest(
   deps: StoreManifestDeps,
   entries: readonly ManifestEntry[],
+  topMax = TOP_MAX,
 ): Promise<StoredManifest> {
-  const { manifest, nodes } = wrapManifest(entries, deps.hashing);
+  const { manifest, nodes } = wrapManifest(entries, deps.hashing, topMax);
   const placer = new ChunkPlacer(deps);
   const placements: Placement[] = [];
   try {

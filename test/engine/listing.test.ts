@@ -194,6 +194,7 @@ test('uploads: every query, page by page, is what the definition says', async ()
           owner: 'o',
           initiator: 'i',
           initiatedAtMs: 1,
+          generation: 0,
           headers: {},
           metadata: {},
           storageClass: 'STANDARD',
