@@ -125,7 +125,7 @@ async function closeAll({ committer, reclaimer, garbage, opLog }: Parts): Promis
 function createObjectService(
   deps: EngineDeps,
   parts: Pick<Parts, 'committer' | 'reclaimer'> & { readonly pins: ReturnType<typeof createPins> },
-): { readonly objects: ObjectService; readonly resumeUploads: () => Promise<void> } {
+): { readonly objects: ObjectService; readonly resume: () => Promise<void> } {
   const { metaStore, chunkStore, hashing, logger, hooks, options } = deps;
   const { committer, reclaimer, pins } = parts;
   const reader = metaStore;
