@@ -117,13 +117,19 @@ export class SqliteMetaStore implements MetaStore {
   async check(signal?: AbortSignal): Promise<MetaCheckReport> {
     this.#requireOpen();
     if (signal?.aborted === true) throw aborted();
-    const thread = new DatabaseThread(this.#path, this.#options);
-    const running = thread.run('check').finally(() => thread.stop());
+    const running = this.#checkOnThread();
     this.#checks.add(running);
+
+    void running.catch(() => undefined).then(() => this.#checks.delete(running));
+    return await orAborted(running, signal);
+  }
+
+  async #checkOnThread(): Promise<MetaCheckReport> {
+    const thread = new DatabaseThread(this.#path, this.#options);
     try {
-      return await orAborted(running, signal);
+      return await thread.run('check');
     } finally {
-      void running.catch(() => undefined).finally(() => this.#checks.delete(running));
+      await thread.stop();
     }
   }
 

@@ -1,7 +1,7 @@
 /** Many calls at once: as if one ran after another. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { MetaStore } from '../../../core/contracts/index.ts';
 import { all, at, put, same, text, texts, utf8, write, writing, type MetaStoreKit } from './kit.ts';

@@ -1,7 +1,7 @@
 /** What the files of the meta-store kit share: registration, generators and a few words for writing tests shortly. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import {
   type MetaDecision,

@@ -1,7 +1,7 @@
 /** Opening, closing, reopening, sharing, checking. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { MetaStore } from '../../../core/contracts/index.ts';
 import { withFixture, withOpen, type Fixture } from '../runner.ts';

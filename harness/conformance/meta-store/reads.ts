@@ -1,7 +1,7 @@
 /** get and scan: order, bounds, limits, bytes. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { META_SPACES, type MetaRange } from '../../../core/contracts/index.ts';
 import { WEIRD_KEYS } from '../weird-keys.ts';

@@ -1,7 +1,7 @@
 /** Snapshots: a cut that stands still while the store goes on. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { MetaSnapshot } from '../../../core/contracts/index.ts';
 import { rejectsWith } from '../traits.ts';

@@ -1,7 +1,7 @@
 /** transact, one call at a time: what decide is given, what is written, what a refusal leaves. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { MetaReadResult, MetaReads } from '../../../core/contracts/index.ts';
 import {
@@ -116,6 +116,7 @@ function registerRefusal({ withStore }: MetaStoreKit): void {
     await write(store, put('a', '1'));
     for (const refusal of thrown) {
       const call = store.transact({ keys: [at('a')] }, () => {
+        // oxlint-disable-next-line only-throw-error -- the contract: whatever is thrown comes back
         throw refusal;
       });
       const outcome = await call.then(
