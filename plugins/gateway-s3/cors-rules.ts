@@ -116,7 +116,7 @@ function ruleContent(rule: CorsRule): string {
 
 /** The rules in a stored setting. Only `readCorsRules` makes that value, so its shape is known. */
 export function storedCorsRules(setting: Json | undefined): readonly CorsRule[] {
-  return Array.isArray(setting) ? (setting as unknown as readonly CorsRule[]) : [];
+  return Array.isArray(setting) ? setting : [];
 }
 
 /** What a browser asks. `headers`: lower-case names of Access-Control-Request-Headers. */

@@ -162,13 +162,10 @@ describe('CORS, ownership and ACL', () => {
   });
 });
 
-const open = (more: object = {}): Json =>
-  ({
-    Version: '2012-10-17',
-    Statement: [
-      { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::photos/*', ...more },
-    ],
-  }) as Json;
+const open = (more: object = {}): Json => ({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::photos/*', ...more }],
+});
 
 describe('policies', () => {
   test('are checked by the auth port, stored as documents and shown', async () => {

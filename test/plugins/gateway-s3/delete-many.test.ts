@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { SkerryError, type DeleteObjectInput, type DeleteResult } from '../../../core/contracts/index.ts';
 import { deleteObjects } from '../../../plugins/gateway-s3/operations/delete-many.ts';

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
+import { isoSeconds } from '../../../plugins/gateway-s3/listing-page.ts';
 import { afterOfToken, continuationToken, urlEncode } from '../../../plugins/gateway-s3/listing-query.ts';
 import { listObjectVersions, listObjects, listObjectsV2 } from '../../../plugins/gateway-s3/operations/listing.ts';
 import { childText, children, escapeXml, parseXml, type XmlNode } from '../../../plugins/gateway-s3/xml.ts';
 import { listed, listingOf } from './fixtures/listing-fake.ts';
-import { run, runXml, s3Code } from './fixtures/operation-rig.ts';
+import { bodyOf, run, runXml, s3Code } from './fixtures/operation-rig.ts';
 
 const SEED = 20_260_101;
 const keysOf = (page: XmlNode): string[] => children(page, 'Contents').map((row) => childText(row, 'Key') ?? '');
@@ -43,7 +44,7 @@ describe('names in listings', () => {
 
   test('a control character is written as AWS writes it', async () => {
     const answer = await run(listObjects, {}, serving('a\u0001b'));
-    assert.ok(String(answer.body).includes('<Key>a&#x1;b</Key>'));
+    assert.ok(bodyOf(answer).includes('<Key>a&#x1;b</Key>'));
     const encoded = await runXml(listObjects, { query: { 'encoding-type': 'url' } }, serving('a\u0001b'));
     assert.deepEqual(keysOf(encoded), ['a%01b']);
   });
@@ -64,6 +65,16 @@ describe('names in listings', () => {
       assert.throws(() => afterOfToken(foreign), s3Code('InvalidArgument'), foreign);
     }
   });
+});
+
+test('times are ISO 8601 in whole seconds, whatever came before', () => {
+  const times = fc.integer({ min: -(10 ** 12), max: 4 * 10 ** 12 });
+  fc.assert(
+    fc.property(times, (unixMs) => {
+      assert.equal(isoSeconds(unixMs), new Date(Math.floor(unixMs / 1000) * 1000).toISOString());
+    }),
+    { seed: SEED },
+  );
 });
 
 describe('ListObjectsV2', () => {
