@@ -63,7 +63,7 @@ function parser(args: readonly string[], terminal: Terminal): Argv<GlobalOptions
     .help()
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? usage(message ?? 'the command line is wrong', args);
+      throw error === undefined || error.name === 'YError' ? usage(message ?? error?.message ?? '', args) : error;
     });
 }
 

@@ -70,32 +70,33 @@ const info: MakeCommand = (terminal) =>
 
 async function findPlugin({ plugin: asked, kind }: InfoOptions, terminal: Terminal): Promise<FoundPlugin> {
   const loader = createPluginLoader({ directory: terminal.cwd, files: nodeFiles });
-  const wanted = shippedAs(asked);
-  const kinds = kind === undefined ? (wanted?.kinds ?? KINDS) : [kind];
+  const shipped = shippedAs(asked).filter((one) => kind === undefined || one.kind === kind);
+  if (shipped.length > 1) {
+    throw new UsageError(`${asked} is a ${shipped.map((one) => one.kind).join(', a ')}`, 'say which with --kind');
+  }
+  const others = (kind === undefined ? KINDS : [kind]).map((one) => ({ kind: one, use: asked }));
   const faults: string[] = [];
-  for (const one of kinds) {
-    const found = await loader.find(one, wanted?.use ?? asked);
+  for (const one of shipped.length === 1 ? shipped : others) {
+    const found = await loader.find(one.kind, one.use);
     if ('plugin' in found) return found;
-    faults.push(`${found.problem}${found.hint === undefined ? '' : ` (${found.hint})`}`);
+    faults.push(found.problem);
   }
   const names = KINDS.flatMap((one) => shippedNames(one).map((name) => `${one} ${name}`)).join(', ');
-  const message = kinds.length === 1 ? faults.join('\n') : `there is no plugin called ${asked}`;
+  const message = faults.length === 1 ? faults.join() : `there is no plugin called ${asked}`;
   throw new UsageError(message, `shipped are ${names}; or give a ./path or an installed package`);
 }
 
 /** A short name (`memory`) may be several plugins, a full one (`meta-memory`) is one. */
-function shippedAs(asked: string): { readonly use: string; readonly kinds: readonly PluginKind[] } | undefined {
-  const byShort = KINDS.filter((kind) => shippedNames(kind).includes(asked));
-  if (byShort.length > 1) {
-    throw new UsageError(`${asked} is a ${byShort.join(', a ')}`, 'say which with --kind');
-  }
-  if (byShort.length === 1) return { use: asked, kinds: byShort };
-  const byFull = KINDS.flatMap((kind) =>
-    shippedNames(kind)
-      .filter((use) => shippedFolder(kind, use) === asked)
-      .map((use) => ({ use, kinds: [kind] })),
-  );
-  return byFull[0];
+function shippedAs(asked: string): readonly { readonly kind: PluginKind; readonly use: string }[] {
+  const all = KINDS.flatMap((kind) => shippedNames(kind).map((use) => ({ kind, use })));
+  return all.filter(({ kind, use }) => use === asked || shippedFolder(kind, use) === asked);
+}
+
+interface OptionSchema {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly default?: unknown;
+  readonly description?: string;
 }
 
 function optionsTable({ options }: Plugin): string {
