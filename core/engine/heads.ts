@@ -38,6 +38,6 @@ function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
     versionBytes: known.versionBytes + delta.versionBytes,
   };
   // No row is zero: so that a bucket that was emptied equals one that never held anything.
-  if (sum.versions === 0) txn.remove(row);
+  if (Object.values(sum).every((value) => value === 0)) txn.remove(row);
   else txn.put(row, sum);
 }

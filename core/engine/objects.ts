@@ -18,7 +18,7 @@ import type { CommitContext, Committer, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
 import { deleteIntent } from './delete-object.ts';
 import type { Ingest, Ingested } from './ingest.ts';
-import { bucketKey, chunkKey, counterKey, headKey } from './keys.ts';
+import { bucketKey, chunkKey, counterKey, headKey, tombstoneKey } from './keys.ts';
 import type { HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
@@ -96,6 +96,7 @@ export function putIntent(version: NewVersion, bytes: StoredBytes): Intent<Write
       keys: [
         bucketKey(bucket),
         headKey(bucket, key),
+        tombstoneKey(bucket, key, null),
         counterKey(bucket),
         ...bytes.placements.map(({ hash }) => chunkKey(hash)),
       ],

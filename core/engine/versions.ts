@@ -11,7 +11,7 @@ import {
   type Versioning,
 } from '../contracts/index.ts';
 import { noSuchBucket, versioningOf } from './buckets.ts';
-import { findNull, findVersion } from './apply-op.ts';
+import { findNull, findVersion } from './find-version.ts';
 import { bucketKey, headKey, versionKey } from './keys.ts';
 import { decodeRecord, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import { parseVersionId, versionIdOf } from './stamp.ts';

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Op, OpBody, Stamp, VersionPut } from '../../core/contracts/index.ts';
 import { headKey } from '../../core/engine/keys.ts';
-import { decodeRecord, type HeadRecord } from '../../core/engine/records.ts';
+import { coversDot } from '../../core/engine/vector.ts';
+import { decodeRecord, type ConflictRecord, type HeadRecord } from '../../core/engine/records.ts';
 import { Author, applyInOrder, content, dump, memoryStore } from './support.ts';
 
 const SITES = ['a', 'b', 'c'] as const;
@@ -117,11 +118,49 @@ function winner(ops: readonly Op[]): Stamp | undefined {
     .at(-1);
 }
 
-async function stateAfter(ops: readonly Op[]): Promise<{ readonly text: string; readonly current: Stamp | undefined }> {
+/** The reference for conflicts: a null version ends by an op of its register that saw it, any other by a put that saw it. */
+function conflicts(ops: readonly Op[]): readonly Stamp[] {
+  const current = winner(ops);
+  const puts = ops.filter((op): op is Op<VersionPut> => op.body.type === 'version.put');
+  const registerOps = ops.filter(({ body }) =>
+    body.type === 'version.put' ? body.nullVersion : body.type === 'version.remove' && body.target === null,
+  );
+  const newestOfRegister = registerOps
+    .map(({ stamp }) => stamp)
+    .toSorted()
+    .at(-1);
+  const sawIt =
+    ({ dot }: Op) =>
+    ({ deps }: Op): boolean =>
+      coversDot(deps, dot);
+  const removed = (op: Op): boolean =>
+    ops.some(({ body }) => body.type === 'version.remove' && body.target === op.stamp);
+  return puts
+    .filter((op) => {
+      if (op.stamp === current) return false;
+      if (op.body.nullVersion && op.stamp !== newestOfRegister) return !registerOps.some(sawIt(op));
+      return !(removed(op) && !op.body.nullVersion) && !puts.some(sawIt(op));
+    })
+    .map(({ stamp }) => stamp)
+    .toSorted();
+}
+
+interface State {
+  readonly text: string;
+  readonly current: Stamp | undefined;
+  readonly conflicts: readonly Stamp[];
+}
+
+async function stateAfter(ops: readonly Op[]): Promise<State> {
   const store = await memoryStore();
   await applyInOrder(store, ops);
   const [row] = await store.get([headKey('bkt', 'k')]);
-  return { text: await dump(store), current: row && decodeRecord<HeadRecord>(row).stamp };
+  const listed = await store.scan({ space: 'conflicts', limit: 1000 });
+  return {
+    text: await dump(store),
+    current: row && decodeRecord<HeadRecord>(row).stamp,
+    conflicts: listed.map(({ value }) => decodeRecord<ConflictRecord>(value).stamp).toSorted(),
+  };
 }
 
 describe('applying ops', () => {
@@ -155,6 +194,16 @@ describe('applying ops', () => {
         assert.equal((await stateAfter(ops)).current, winner(ops));
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('rule 6: listed as conflicts are exactly the versions that are not current and that no later write of the key has seen', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps(40), async (plan) => {
+        const ops = history(plan);
+        assert.deepEqual((await stateAfter(ops)).conflicts, conflicts(ops));
+      }),
+      { numRuns: 400 },
     );
   });
 

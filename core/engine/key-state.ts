@@ -1,0 +1,205 @@
+/**
+ * The rows of one key inside a transaction: current version (head), older versions, the null-version register's tombstone,
+ * and the conflicts that are not resolved. Keeps what must hold between them; which version goes where is decided in
+ * apply-version.ts. Nothing is written back before `save`.
+ */
+import type { Stamp } from '../contracts/index.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { dropVersion } from './chunk-refs.ts';
+import { addVersions, setHead } from './heads.ts';
+import { conflictKey, conflictPrefix, headKey, tombstoneKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
+import {
+  decodeRecord,
+  type ConflictRecord,
+  type HeadRecord,
+  type TombstoneRecord,
+  type VersionRecord,
+} from './records.ts';
+
+/** Unresolved conflicts of one key, at most; more than this many sites never write one key unseen by each other. */
+const CONFLICTS_MAX = 1000;
+
+/** A version that no later write of its key has seen, and that is not current. */
+export interface Conflict {
+  readonly stamp: Stamp;
+  readonly record: ConflictRecord;
+}
+
+export class KeyState {
+  readonly #context: ApplyContext;
+  readonly #bucket: string;
+  readonly #key: string;
+  readonly #before: HeadRecord | undefined;
+  #head: HeadRecord | undefined;
+  #tombstone: TombstoneRecord | undefined | 'unread' = 'unread';
+  #tombstoneChanged = false;
+  #conflictCount: number;
+
+  constructor(context: ApplyContext, bucket: string, key: string) {
+    this.#context = context;
+    this.#bucket = bucket;
+    this.#key = key;
+    this.#before = context.txn.record<HeadRecord>(headKey(bucket, key));
+    this.#head = this.#before;
+    this.#conflictCount = (this.#before ?? this.tombstone())?.conflicts ?? 0;
+  }
+
+  get head(): HeadRecord | undefined {
+    return this.#head;
+  }
+
+  /** The recorded removal of the null-version register. */
+  tombstone(): TombstoneRecord | undefined {
+    if (this.#tombstone === 'unread') {
+      this.#tombstone = this.#context.txn.record<TombstoneRecord>(tombstoneKey(this.#bucket, this.#key, null));
+    }
+    return this.#tombstone;
+  }
+
+  setTombstone(tombstone: TombstoneRecord): void {
+    this.#tombstone = tombstone;
+    this.#tombstoneChanged = true;
+  }
+
+  nullVersion(): VersionRecord | undefined {
+    if (this.#head?.nullVersion) return this.#head;
+    const stamp = this.#head?.nullStamp;
+    return stamp === undefined ? undefined : this.version(stamp);
+  }
+
+  version(stamp: Stamp): VersionRecord | undefined {
+    if (!this.#head) return undefined;
+    if (this.#head.stamp === stamp) return this.#head;
+    return this.#context.txn.record<VersionRecord>(versionKey(this.#bucket, this.#key, stamp));
+  }
+
+  /** Adds a live version: as head when its stamp is the largest, else among the older ones. */
+  insert(record: VersionRecord): void {
+    addVersions(this.#context.txn, this.#bucket, 1, record.content?.size ?? 0);
+    const head = this.#head;
+    if (!head || record.stamp > head.stamp) {
+      if (head) this.#store(head);
+      const nullStamp = record.nullVersion ? undefined : head?.nullVersion ? head.stamp : head?.nullStamp;
+      this.#head = nullStamp === undefined ? record : { ...record, nullStamp };
+      return;
+    }
+    this.#store(record);
+    if (record.nullVersion) this.#head = { ...head, nullStamp: record.stamp };
+  }
+
+  /** A put has seen the current version: should another beat it, that is no conflict. */
+  markSeen(): void {
+    if (this.#head) this.#head = { ...this.#head, seen: true };
+  }
+
+  /**
+   * Takes a live version out, its open conflict with it; the next newest becomes head when it was the head. Its bytes stay
+   * held.
+   */
+  takeOut(version: VersionRecord): void {
+    this.#endConflictOf(version.stamp);
+    addVersions(this.#context.txn, this.#bucket, -1, -(version.content?.size ?? 0));
+    const head = this.#head;
+    if (head?.stamp === version.stamp) {
+      this.#head = this.#promote(head);
+      return;
+    }
+    this.#context.txn.remove(versionKey(this.#bucket, this.#key, version.stamp));
+    if (head?.nullStamp === version.stamp) {
+      const { nullStamp: _, ...rest } = head;
+      this.#head = rest;
+    }
+  }
+
+  /** Takes the head out when a newer null version takes its very place: nothing else of the key needs to be looked at. */
+  replaceHead(record: VersionRecord): void {
+    const size = (record.content?.size ?? 0) - (this.#head?.content?.size ?? 0);
+    addVersions(this.#context.txn, this.#bucket, 0, size);
+    this.#head = record;
+  }
+
+  /** Rewrites a live version in place. */
+  update(version: VersionRecord): void {
+    if (this.#head?.stamp === version.stamp) this.#head = version;
+    else this.#context.txn.put(versionKey(this.#bucket, this.#key, version.stamp), version);
+  }
+
+  conflicts(): readonly Conflict[] {
+    if (this.#conflictCount === 0) return [];
+    const range = {
+      space: 'conflicts' as const,
+      ...tupleRange(conflictPrefix(this.#bucket, this.#key)),
+      limit: CONFLICTS_MAX,
+    };
+    return this.#context.txn.scan(range).map(({ value }) => {
+      const record = decodeRecord<ConflictRecord>(value);
+      return { stamp: record.stamp, record };
+    });
+  }
+
+  updateLoser(loser: VersionRecord): void {
+    this.#context.txn.put(conflictKey(this.#bucket, this.#key, loser.stamp), {
+      stamp: loser.stamp,
+      loser,
+    } satisfies ConflictRecord);
+  }
+
+  addConflict(record: ConflictRecord): void {
+    this.#context.txn.put(conflictKey(this.#bucket, this.#key, record.stamp), record);
+    this.#conflictCount++;
+  }
+
+  /** Forgets a conflict; a loser that only the conflict held lets go of its bytes. */
+  endConflict({ stamp, record }: Conflict): void {
+    this.#context.txn.remove(conflictKey(this.#bucket, this.#key, stamp));
+    this.#conflictCount--;
+    if (record.loser) dropVersion(this.#context, record.loser);
+  }
+
+  #endConflictOf(version: Stamp): boolean {
+    const open = this.conflicts().find(({ stamp }) => stamp === version);
+    if (open) this.endConflict(open);
+    return open !== undefined;
+  }
+
+  save(): void {
+    const { txn } = this.#context;
+    const count = this.#conflictCount;
+    if (this.#head) {
+      const { conflicts: _, ...head } = this.#head;
+      setHead(txn, this.#bucket, this.#key, this.#before, count > 0 ? { ...head, conflicts: count } : head);
+    } else {
+      setHead(txn, this.#bucket, this.#key, this.#before, undefined);
+    }
+    this.#saveTombstone(this.#head ? 0 : count);
+  }
+
+  /** While a key has no head its tombstone counts its conflicts: they were lost to a removal. */
+  #saveTombstone(count: number): void {
+    if (this.#tombstone === 'unread' && count === 0) return;
+    const known = this.tombstone();
+    if (!known) return;
+    if (!this.#tombstoneChanged && (known.conflicts ?? 0) === count) return;
+    const { conflicts: _, ...tombstone } = known;
+    this.#context.txn.put(
+      tombstoneKey(this.#bucket, this.#key, null),
+      count > 0 ? { ...tombstone, conflicts: count } : tombstone,
+    );
+  }
+
+  #store({ nullStamp: _, conflicts: __, seen: ___, ...record }: HeadRecord): void {
+    this.#context.txn.put(versionKey(this.#bucket, this.#key, record.stamp), record satisfies VersionRecord);
+  }
+
+  /** The newest older version, taken out of `versions`. It was seen by a later write unless its conflict is still open. */
+  #promote(gone: HeadRecord): HeadRecord | undefined {
+    const { txn } = this.#context;
+    const [row] = txn.scan({ space: 'versions', ...tupleRange(versionPrefix(this.#bucket, this.#key)), limit: 1 });
+    if (!row) return undefined;
+    txn.remove({ space: 'versions', key: row.key });
+    const next = decodeRecord<VersionRecord>(row.value);
+    const open = this.#endConflictOf(next.stamp);
+    const nullStamp = next.nullVersion ? undefined : gone.nullStamp;
+    return { ...next, ...(open ? {} : { seen: true as const }), ...(nullStamp === undefined ? {} : { nullStamp }) };
+  }
+}
