@@ -1,7 +1,7 @@
 /** The real command in a child process. */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,8 @@ export interface Serving {
   /** Sends a signal; answers the exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
   readonly exited: Promise<number | null>;
+  /** Resolves once standard error matches. */
+  saidOnStderr(pattern: RegExp): Promise<void>;
 }
 
 /** Runs `serve` on a free port until `end`. Resolves at the line that says ready. */
@@ -81,7 +83,11 @@ export async function serve(where: Where, ...args: readonly string[]): Promise<S
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   let stdout = '';
   let stderr = '';
-  child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
+  const heard = new EventEmitter();
+  child.stderr.on('data', (piece: Buffer) => {
+    stderr += piece.toString();
+    heard.emit('stderr');
+  });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   createInterface({ input: child.stdout }).on('line', (line) => {
     stdout += `${line}\n`;
@@ -95,6 +101,9 @@ export async function serve(where: Where, ...args: readonly string[]): Promise<S
     stdout: () => stdout,
     stderr: () => stderr,
     exited,
+    async saidOnStderr(pattern) {
+      while (!pattern.test(stderr)) await once(heard, 'stderr');
+    },
     async end(signal = 'SIGTERM') {
       child.kill(signal);
       return exited;
