@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { META_SPACES, type MetaCheckReport, type MetaSpace } from '../../core/contracts/index.ts';
+import { toSkerryError } from './errors.ts';
 import type { Options } from './options.ts';
 import { configure, runCheckpoint, type CheckpointResult } from './sqlite-adapter.ts';
 
@@ -26,11 +27,22 @@ export type Reply =
 const MAX_PROBLEMS = 100;
 
 function check(db: DatabaseSync): MetaCheckReport {
-  const found = db.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all() as { integrity_check: string }[];
-  const problems = found.map((row) => row.integrity_check).filter((text) => text !== 'ok');
+  const problems = findProblems(db);
   const rows: Partial<Record<MetaSpace, number>> = {};
   if (problems.length === 0) for (const space of META_SPACES) rows[space] = countRows(db, space);
   return { ok: problems.length === 0, problems, rows };
+}
+
+/** Damage that keeps SQLite from looking any further is a finding too, not a failure of the check. */
+function findProblems(db: DatabaseSync): string[] {
+  try {
+    const found = db.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all() as { integrity_check: string }[];
+    return found.map((row) => row.integrity_check).filter((text) => text !== 'ok');
+  } catch (error) {
+    const failure = toSkerryError(error, 'integrity check');
+    if (failure.code !== 'Corrupt') throw error;
+    return [failure.message];
+  }
 }
 
 function countRows(db: DatabaseSync, space: MetaSpace): number {
