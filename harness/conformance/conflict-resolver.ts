@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type {
   ConflictCandidate,

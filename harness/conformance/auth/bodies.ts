@@ -1,7 +1,7 @@
 /** Framed bodies: every byte, every length and every signature counts, however the input is cut. Needs `supports.framedPayloads`. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { AuthRequest } from '../../../core/contracts/index.ts';
 import { accepts, bodyRefusal, cut, decode, type AuthKit } from './kit.ts';

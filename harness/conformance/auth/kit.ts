@@ -1,7 +1,7 @@
 /** What the files of the auth kit share. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import {
   isSkerryError,

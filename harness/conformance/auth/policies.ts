@@ -1,7 +1,7 @@
 /** Who may: the AWS policy language and the order of evaluation. Needs `supports.policies`. */
 import assert from 'node:assert/strict';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import {
   isSkerryError,

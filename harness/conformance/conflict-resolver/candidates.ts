@@ -1,5 +1,5 @@
 /** Sets of versions and removals of one key that did not see each other, close enough together that every tie-break is met. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { ConflictCandidate, Op, VersionPut, VersionRemove } from '../../../core/contracts/index.ts';
 
