@@ -1,7 +1,10 @@
 /** Turns a request into the question that the auth port answers, and a refusal into AccessDenied. */
-import type { AuthorizeInput, BucketInfo, Json } from '../../core/contracts/index.ts';
+import { isSkerryError } from '../../core/contracts/index.ts';
+import type { AuthorizeInput, BucketInfo, Json, ObjectRef } from '../../core/contracts/index.ts';
 import { s3Error } from './errors.ts';
 import type { S3Operation, S3Request, S3Services } from './operation.ts';
+import type { Tags } from './tags.ts';
+import { objectRef } from './target.ts';
 import { effectivePolicy } from './public-access.ts';
 
 const NO_CONDITIONS: AuthorizeInput['conditions'] = Object.freeze({});
@@ -48,7 +51,11 @@ function addTags(conditions: Record<string, readonly string[]>, tagging: string)
 }
 
 /** All condition keys of a request, lower-case. */
-function conditionsOf(request: S3Request, services: S3Services): AuthorizeInput['conditions'] {
+function conditionsOf(
+  request: S3Request,
+  services: S3Services,
+  existingTags: Tags | undefined,
+): AuthorizeInput['conditions'] {
   const { principal, authenticated } = request;
   const nowMs = services.clock.wallMs();
   const conditions: Record<string, readonly string[]> = {
@@ -84,6 +91,9 @@ function conditionsOf(request: S3Request, services: S3Services): AuthorizeInput[
   }
   const tagging = request.header('x-amz-tagging');
   if (tagging !== undefined) addTags(conditions, tagging);
+  for (const [name, value] of Object.entries(existingTags ?? {})) {
+    conditions[`s3:existingobjecttag/${name.toLowerCase()}`] = [value];
+  }
   return conditions;
 }
 
@@ -99,7 +109,42 @@ export interface Target {
   readonly bucket?: BucketInfo | undefined;
   readonly bucketName?: string | undefined;
   readonly key?: string | undefined;
+  /** Tags of the object as it is, where a policy asks for them (`existingTags`). */
+  readonly tags?: Tags | undefined;
 }
+
+/** Whether a document asks for tags of existing objects, by document: settings and identities are parsed once. */
+const asksForTags = new WeakMap<object, boolean>();
+
+function mentionsTags(policy: Json | undefined): boolean {
+  if (typeof policy !== 'object' || policy === null) return false;
+  let asks = asksForTags.get(policy);
+  if (asks === undefined) {
+    asks = /s3:existingobjecttag\//i.test(JSON.stringify(policy));
+    asksForTags.set(policy, asks);
+  }
+  return asks;
+}
+
+/** Tags of the object that is about to be read or changed, when some policy depends on them. */
+export async function existingTags(
+  request: S3Request,
+  services: S3Services,
+  bucket: BucketInfo,
+  ref: ObjectRef,
+): Promise<Tags | undefined> {
+  if (!mentionsTags(bucket.settings.policy) && !mentionsTags(request.principal.policy as Json)) return undefined;
+  try {
+    const { info } = await services.objects.headObject(ref);
+    return (info.settings.tags ?? undefined) as Tags | undefined;
+  } catch (error) {
+    // What is not there has no tags; whether to say so is decided after the authorisation.
+    if (isSkerryError(error) && ABSENT.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
+const ABSENT: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchVersion', 'MethodNotAllowed', 'InvalidArgument']);
 
 function resourceOf(target: Target): string {
   const name = target.bucket?.name ?? target.bucketName;
@@ -116,7 +161,7 @@ export function isAllowed(request: S3Request, services: S3Services, action: stri
     principal: request.principal,
     action,
     resource: resourceOf(target),
-    conditions: asked ? conditionsOf(request, services) : NO_CONDITIONS,
+    conditions: asked ? conditionsOf(request, services, target.tags) : NO_CONDITIONS,
     ...(target.bucket === undefined ? undefined : { owner: target.bucket.owner }),
     ...(bucketPolicy === undefined ? undefined : { bucketPolicy }),
   });
@@ -147,6 +192,9 @@ export async function authorizeOperation(
   if (operation.authorizesItself === true) return undefined;
   const versioned = operation.versionAction !== undefined && request.query.has('versionId');
   const action = versioned ? (operation.versionAction ?? operation.action) : operation.action;
-  const key = operation.resource === 'object' ? request.key : undefined;
-  return requireAllowed(request, services, action, { bucket, key });
+  if (operation.resource !== 'object' || request.key === undefined) {
+    return requireAllowed(request, services, action, { bucket });
+  }
+  const tags = await existingTags(request, services, bucket, objectRef(request));
+  return requireAllowed(request, services, action, { bucket, key: request.key, tags });
 }

@@ -1,6 +1,6 @@
 /** `x-amz-copy-source`: which version a copy reads, and whether the caller may. Serves CopyObject and UploadPartCopy. */
 import { isSkerryError, type ObjectRef, type VersionInfo } from '../../core/contracts/index.ts';
-import { isAllowed, requireAllowed } from './authorize.ts';
+import { existingTags, isAllowed, requireAllowed } from './authorize.ts';
 import { checkCopyConditions } from './conditions.ts';
 import { invalidArgument, s3Error } from './errors.ts';
 import type { S3Request, S3Services } from './operation.ts';
@@ -37,7 +37,8 @@ export async function allowedCopySource(request: S3Request, services: S3Services
   const source = parseCopySource(request.header(HEADER) ?? '');
   const bucket = await services.objects.getBucket(source.bucket);
   const action = source.versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion';
-  requireAllowed(request, services, action, { bucket, key: source.key });
+  const tags = await existingTags(request, services, bucket, source);
+  requireAllowed(request, services, action, { bucket, key: source.key, tags });
   return source;
 }
 

@@ -27,7 +27,9 @@ export const createBucket: S3Operation = {
     checkAclHeaders(request, owner);
     const configuration = readConfiguration(await request.text(MAX_CONFIGURATION_BYTES), options.region);
     const objectLock = readFlag(request, 'x-amz-bucket-object-lock-enabled');
-    const settings = { ...ownershipSetting(request), ...configuration };
+    // A lock protects versions, so there must be some.
+    const versioning = objectLock ? { versioning: 'Enabled' } : {};
+    const settings = { ...ownershipSetting(request), ...configuration, ...versioning };
     await objects.createBucket({ bucket, owner, ...(objectLock ? { objectLock } : {}), settings });
     return { status: 200, headers: { location: `/${bucket}`, 'content-length': '0' } };
   },

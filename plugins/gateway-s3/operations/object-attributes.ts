@@ -53,7 +53,7 @@ function partsElement(request: S3Request, parts: readonly PartSummary[], checksu
   const listed = checksum === undefined ? '' : page.map((part) => partElement(part, checksum)).join('');
   return group(
     'ObjectParts',
-    element('TotalPartsCount', parts.length) +
+    element('PartsCount', parts.length) +
       element('PartNumberMarker', marker) +
       (truncated ? element('NextPartNumberMarker', page.at(-1)?.number ?? marker) : '') +
       element('MaxParts', limit) +
