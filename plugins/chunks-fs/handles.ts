@@ -48,7 +48,9 @@ export class Handles {
 
   release(lease: Lease): void {
     lease.users -= 1;
-    if (lease.isDoomed && lease.users === 0) this.#close(lease);
+    if (lease.users > 0) return;
+    if (lease.isDoomed) this.#close(lease);
+    else this.#evict();
   }
 
   /** Takes over a handle that is open already, such as a segment's that was just sealed. */
@@ -82,12 +84,12 @@ export class Handles {
     }
   }
 
-  #evict(newest: Segment): void {
+  #evict(newest?: Segment): void {
     if (this.#leases.size <= this.#openFilesMax) return;
     for (const [segment, lease] of this.#leases) {
       if (segment === newest || lease.users > 0) continue;
       this.drop(segment);
-      return;
+      if (this.#leases.size <= this.#openFilesMax) return;
     }
   }
 
