@@ -196,7 +196,7 @@ export class FrameDecoder {
     if (!this.#options.trailers) throw malformed('bytes after the last chunk');
     if (match === null) throw malformedTrailer('a trailer must be name:value');
     const name = (match[1] ?? '').toLowerCase();
-    const value = (match[2] ?? '').trim();
+    const value = (match[2] ?? '').replace(/^[ \t]+|[ \t]+$/g, '');
     if (name === SIGNATURE_TRAILER) this.#endSignature(value);
     else this.#keepTrailer(name, value);
   }

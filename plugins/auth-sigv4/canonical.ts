@@ -33,8 +33,8 @@ function canonicalRequest(signed: SignedRequest, path: string): string {
   return `${text}\n${signedHeaders.join(';')}\n${payloadHash}`;
 }
 
-function stringToSign({ amzDate, scope }: SignedRequest, canonicalBytes: Uint8Array): string {
-  return `AWS4-HMAC-SHA256\n${amzDate}\n${scopeText(scope)}\n${hash('sha256', canonicalBytes, 'hex')}`;
+function stringToSign({ amzDate, scope }: SignedRequest, canonical: string | Uint8Array): string {
+  return `AWS4-HMAC-SHA256\n${amzDate}\n${scopeText(scope)}\n${hash('sha256', canonical, 'hex')}`;
 }
 
 /** Hex HMAC-SHA256, as requests, chunks and trailers are signed. */
@@ -62,11 +62,8 @@ export function verifySignature(signed: SignedRequest, key: KeyObject): void {
 }
 
 function fits(signed: SignedRequest, key: KeyObject, canonical: string): boolean {
-  const readings: readonly BufferEncoding[] = hasHighBytes(canonical) ? ['latin1', 'utf8'] : ['latin1'];
-  return readings.some((encoding) => {
-    const text = stringToSign(signed, Buffer.from(canonical, encoding));
-    return sameSignature(signed.signature, signatureOf(key, text));
-  });
+  const readings = hasHighBytes(canonical) ? [Buffer.from(canonical, 'latin1'), canonical] : [canonical];
+  return readings.some((reading) => sameSignature(signed.signature, signatureOf(key, stringToSign(signed, reading))));
 }
 
 function hasHighBytes(text: string): boolean {

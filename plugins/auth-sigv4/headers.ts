@@ -19,8 +19,19 @@ export function canonicalValue(headers: Headers, name: string): string {
   return values.length === 1 ? collapse(values[0] ?? '') : values.map(collapse).join(',');
 }
 
+/** As version 2 signs it: like `canonicalValue`, but the spaces inside stay. */
+export function trimmedValue(headers: Headers, name: string): string {
+  return (headers[name] ?? []).map((value) => value.replace(/^[ \t]+|[ \t]+$/g, '')).join(',');
+}
+
+/** ASCII white space only: in a latin1-decoded value U+00A0 is half of a character. */
 function collapse(value: string): string {
-  return value.trim().replace(/\s+/g, ' ');
+  return isTidy(value) ? value : value.replace(/[ \t\n\v\f\r]+/g, ' ').replace(/^ | $/g, '');
+}
+
+/** Nearly every value is, and finding out is cheaper than rewriting it. */
+function isTidy(value: string): boolean {
+  return value.charCodeAt(0) > 32 && value.charCodeAt(value.length - 1) > 32 && !/ {2}|[\t\n\v\f\r]/.test(value);
 }
 
 /**

@@ -6,7 +6,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 import type { AuthRequest, Identity } from '../../core/contracts/index.ts';
 import { signatureMismatch, spacedHex } from './canonical.ts';
-import { canonicalValue, refuseSecurityToken, single } from './headers.ts';
+import { refuseSecurityToken, single, trimmedValue } from './headers.ts';
 import { payloadCheck, UNSIGNED_PAYLOAD } from './payload.ts';
 import { canonicalPath, type QueryParameter } from './percent.ts';
 import { accessDenied, unauthenticated } from './refusals.ts';
@@ -105,17 +105,21 @@ function verify(signed: Signed, accessKeyId: string, context: Verification): Ide
   if (unsignable !== undefined)
     throw accessDenied(`Signature Version 2 does not cover "${unsignable.name}". Please use AWS4-HMAC-SHA256.`);
   const identity = context.identify(accessKeyId);
-  const { rawPath } = signed.request;
-  const text = stringToSign(signed, rawPath);
-  if (fits(signed, identity, text)) return identity;
-  const path = canonicalPath(rawPath);
-  if (path !== rawPath && fits(signed, identity, stringToSign(signed, path))) return identity;
+  const texts = pathReadings(signed.request.rawPath).map((path) => stringToSign(signed, path));
+  if (texts.some((text) => fits(signed, identity, text))) return identity;
+  const text = texts[0] ?? '';
   throw signatureMismatch({
     AWSAccessKeyId: accessKeyId,
     StringToSign: text,
     SignatureProvided: signed.signature,
     StringToSignBytes: spacedHex(Buffer.from(text, 'latin1')),
   });
+}
+
+/** The path as sent and as re-encoded; a bucket also with the slash behind it, which botocore signs and does not send. */
+function pathReadings(rawPath: string): readonly string[] {
+  const readings = [...new Set([rawPath, canonicalPath(rawPath)])];
+  return /^\/[^/]+$/.test(rawPath) ? [...readings, ...readings.map((path) => `${path}/`)] : readings;
 }
 
 /** Compared as text: the last digit of a base64 signature has bits that decoding would ignore. */
@@ -127,7 +131,7 @@ function fits({ signature }: Signed, { secretKey }: Identity, text: string): boo
 
 function stringToSign({ request, parameters, dateLine }: Signed, path: string): string {
   const { headers, method, virtualHostBucket } = request;
-  const line = (name: string): string => canonicalValue(headers, name);
+  const line = (name: string): string => trimmedValue(headers, name);
   const names = Object.keys(headers)
     .filter((name) => name.startsWith('x-amz-'))
     .sort();

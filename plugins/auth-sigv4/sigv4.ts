@@ -46,8 +46,7 @@ export function verifyHeader(
   if (payloadHash === undefined) {
     throw unauthenticated('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
   }
-  const timeMs = requestTime(request);
-  const amzDate = toAmzDate(timeMs);
+  const { timeMs, amzDate } = requestTime(request);
   const credential = parseCredential(Credential, amzDate.slice(0, 8), context.options, IN_HEADER);
   const signedHeaders = SignedHeaders.split(';');
   refuseUnsigned(headers, signedHeaders);
@@ -136,12 +135,14 @@ function headerMalformed(fault: string): Error {
   return unauthenticated(IN_HEADER.reason, `${IN_HEADER.prefix}${fault}`);
 }
 
-/** Unix milliseconds of `x-amz-date`, else of `date`. */
-function requestTime({ headers }: AuthRequest): number {
-  const text = single(headers, 'x-amz-date') ?? single(headers, 'date');
-  const timeMs = text === undefined ? undefined : (parseAmzDate(text) ?? parseHttpDate(text));
-  if (timeMs === undefined) throw accessDenied('AWS authentication requires a valid Date or x-amz-date header');
-  return timeMs;
+/** `x-amz-date`, else `date`, in milliseconds and as it stands in the string to sign. */
+function requestTime({ headers }: AuthRequest): { readonly timeMs: number; readonly amzDate: string } {
+  const text = single(headers, 'x-amz-date') ?? single(headers, 'date') ?? '';
+  const timeMs = parseAmzDate(text);
+  if (timeMs !== undefined) return { timeMs, amzDate: text };
+  const dateMs = parseHttpDate(text);
+  if (dateMs === undefined) throw accessDenied('AWS authentication requires a valid Date or x-amz-date header');
+  return { timeMs: dateMs, amzDate: toAmzDate(dateMs) };
 }
 
 const REQUIRED = [

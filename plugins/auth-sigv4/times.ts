@@ -8,16 +8,14 @@ const HTTP_DATE = /^(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:
 export function parseAmzDate(text: string): number | undefined {
   const match = AMZ_DATE.exec(text);
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
-  return toAmzDate(ms) === text ? ms : undefined;
+  const part = (at: number): number => Number(match[at]);
+  const [hour, minute, second] = [part(4), part(5), part(6)];
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  const ms = Date.UTC(part(1), part(2) - 1, part(3), hour, minute, second);
+  // 31 April would be 1 May, and a year below 100 one of the last century.
+  const date = new Date(ms);
+  const same = date.getUTCDate() === part(3) && date.getUTCMonth() === part(2) - 1 && date.getUTCFullYear() === part(1);
+  return same ? ms : undefined;
 }
 
 /** `Fri, 24 May 2013 00:00:00 GMT`. */

@@ -99,7 +99,7 @@ function queryText(query: Readonly<Record<string, string>>): string {
 }
 
 function signDraft(draft: Draft, names: readonly string[], options: SigningOptions): Seed {
-  const tidy = (value: string): string => value.trim().replace(/ +/g, ' ');
+  const tidy = (value: string): string => value.replace(/ +/g, ' ').replace(/^ | $/g, '');
   const lines = names.map((name) => `${name}:${(draft.headers[name] ?? []).map(tidy).join(',')}\n`).join('');
   const canonical = [
     draft.method,

@@ -161,6 +161,15 @@ describe('SigV2 in the query', () => {
     );
   });
 
+  test('a bucket may be signed with the slash behind it that botocore does not send', async () => {
+    const auth = await authAt(EXPIRES * 1000);
+    const signedUrl = presign({ path: '/bucket/' });
+    assert.equal(await reasonOf(auth, { ...signedUrl, rawPath: '/bucket' }), 'accepted');
+    assert.equal(await reasonOf(auth, { ...signedUrl, rawPath: '/bucket//' }), 'SignatureDoesNotMatch');
+    const object = presign({ path: '/bucket/key/' });
+    assert.equal(await reasonOf(auth, { ...object, rawPath: '/bucket/key' }), 'SignatureDoesNotMatch');
+  });
+
   test('an operation that version 2 does not sign cannot be slipped in', async () => {
     const auth = await authAt(EXPIRES * 1000);
     const put = presign({ method: 'PUT', path: '/bucket/key' });
