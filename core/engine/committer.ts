@@ -86,11 +86,16 @@ export function createCommitter(deps: CommitterDeps): Committer {
   let closed = false;
 
   async function drain(): Promise<void> {
-    await new Promise<void>((resolve) => deps.timers.soon(resolve));
-    while (queue.length > 0) {
-      const group = queue.slice(0, groupMax);
-      queue = queue.slice(groupMax);
-      await flush(deps, group);
+    try {
+      await new Promise<void>((resolve) => deps.timers.soon(resolve));
+      while (queue.length > 0) {
+        const group = queue.slice(0, groupMax);
+        queue = queue.slice(groupMax);
+        await flush(deps, group);
+      }
+    } finally {
+      // in the turn that saw the queue empty: an intent that comes a moment later must start a new drain
+      flushing = undefined;
     }
   }
 
@@ -99,7 +104,7 @@ export function createCommitter(deps: CommitterDeps): Committer {
       if (closed) return Promise.reject(new SkerryError('Closed', 'the engine is closed'));
       return new Promise<T>((resolve, reject) => {
         queue.push({ intent, resolve: resolve as (value: unknown) => void, reject });
-        flushing ??= drain().finally(() => (flushing = undefined));
+        flushing ??= drain();
       });
     },
     async close() {
