@@ -9,6 +9,7 @@ import type { Ingested } from './ingest.ts';
 import { walkRange, type Segment } from './manifest.ts';
 import { bytesOf } from './open-object.ts';
 import type { PartBytes } from './put-part.ts';
+import { stablePieces } from './read-object.ts';
 import type { Placement } from './records.ts';
 import type { MultipartDeps } from './uploads.ts';
 import type { FoundVersion } from './versions.ts';
@@ -28,7 +29,7 @@ export async function copyRange(
 ): Promise<PartBytes> {
   const bytes = bytesOf(found);
   if (bytes.locator !== undefined || range.length === 0) {
-    const body = { stream: deps.objectReader.readRange({ ...bytes, ...range }), size: range.length };
+    const body = { stream: stablePieces(deps.objectReader.readRange({ ...bytes, ...range })), size: range.length };
     return deps.ingest(
       { ...body, ...(checksum === undefined ? {} : { checksum: { algorithm: checksum } }) },
       { owner: 'part' },
@@ -139,7 +140,7 @@ class RangeCopy {
 
   async #storeEdge(start: number, length: number): Promise<void> {
     const stream = this.#deps.objectReader.readRange({ ...bytesOf(this.#found), start, length });
-    const edge = await this.#deps.ingest({ stream: copied(stream), size: length }, { owner: 'part' });
+    const edge = await this.#deps.ingest({ stream: stablePieces(stream), size: length }, { owner: 'part' });
     this.#edges.push(edge);
     if (edge.size !== length) throw new SkerryError('Internal', 'an edge of another size than asked for');
     this.#manifest.push(...edge.manifest);
@@ -149,9 +150,4 @@ class RangeCopy {
     if (this.#isPinned) for (const hash of this.#shared.keys()) this.#deps.pins.unpin(hash);
     this.#isPinned = false;
   }
-}
-
-/** Pieces that stay as they are, as a body's must; the reader reuses its buffers. */
-async function* copied(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) yield Uint8Array.from(piece);
 }

@@ -31,7 +31,7 @@ import { createObjects, type BeforeWriteVeto } from './objects.ts';
 import { createOpLog, type OpLog } from './op-log.ts';
 import { bytesOf, openObject, readSmall } from './open-object.ts';
 import { createPins } from './pins.ts';
-import { createObjectReader } from './read-object.ts';
+import { createObjectReader, stablePieces } from './read-object.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
 import { originOf } from './stamp.ts';
@@ -158,7 +158,8 @@ function createObjectService(
     ...createObjects({
       ...shared,
       readSmall: (found) => readSmall(objectReader, found),
-      readStream: (found) => objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size }),
+      readStream: (found) =>
+        stablePieces(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size })),
     }),
     openObject: (ref) => openObject({ reader, objectReader, reclaimer }, ref),
     ...createListing({ reader }),

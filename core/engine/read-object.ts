@@ -180,3 +180,8 @@ async function* stream(
     for (const piece of queue) pool.give(piece.buffer);
   }
 }
+
+/** Pieces that stay as they are, as those of a body must; the reader itself reuses its buffers. */
+export async function* stablePieces(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) yield Uint8Array.from(piece);
+}
