@@ -95,5 +95,3 @@ const INERT: Omit<PluginKinds['auth']['deps'], 'clock' | 'identities'> = {
   hashing: unused('hashing'),
   logger: { debug: silent, info: silent, warn: silent, error: silent, child: () => INERT.logger },
 };
-
-export type CreateAuth = (world: AuthWorld) => Auth;
