@@ -152,7 +152,7 @@ const versioning: MakeCommand = (terminal) =>
 
 interface PolicyOptions extends Named {
   readonly file?: string;
-  readonly clear: boolean;
+  readonly clear?: boolean;
 }
 
 const policy: MakeCommand = (terminal) =>
@@ -163,13 +163,13 @@ const policy: MakeCommand = (terminal) =>
       yargs
         .positional('name', { type: 'string', demandOption: true })
         .positional('file', { type: 'string', describe: 'AWS policy document (JSON); absent: show' })
-        .option('clear', { type: 'boolean', default: false, conflicts: 'file', describe: 'remove the policy' })
+        .option('clear', { type: 'boolean', conflicts: 'file', describe: 'remove the policy' })
         .example('$0 bucket policy photos public-read.json', 'let everybody read'),
     handler: async (options) => {
       const { name, file, clear } = options;
       const document = file === undefined ? undefined : await readDocument(resolve(terminal.cwd, file), file);
       const current = await withAdmin(terminal, options, async (admin) => {
-        if (document !== undefined || clear) await admin.setBucketSetting(name, 'policy', document ?? null);
+        if (document !== undefined || clear === true) await admin.setBucketSetting(name, 'policy', document ?? null);
         await findBucket(admin, name);
         return settingOf(admin, name, 'policy');
       });
