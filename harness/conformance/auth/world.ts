@@ -1,6 +1,5 @@
 /** What an auth plugin under test sees: a few identities, a clock that the kit moves, and nothing else of the outside. */
 import type {
-  Auth,
   Clock,
   Identity,
   IdentityDirectory,
