@@ -133,7 +133,7 @@ export async function existingTags(
   bucket: BucketInfo,
   ref: ObjectRef,
 ): Promise<Tags | undefined> {
-  if (!mentionsTags(bucket.settings.policy) && !mentionsTags(request.principal.policy as Json)) return undefined;
+  if (!mentionsTags(bucket.settings.policy) && !mentionsTags(request.principal.policy)) return undefined;
   try {
     const { info } = await services.objects.headObject(ref);
     return (info.settings.tags ?? undefined) as Tags | undefined;

@@ -7,11 +7,18 @@ import type {
   RequestedChecksum,
 } from '../../core/contracts/index.ts';
 import { s3Error } from './errors.ts';
-import type { TextOptions } from './operation.ts';
-import type { GatewayRequest } from './request.ts';
+import type { Exchange } from './exchange-adapter.ts';
+import type { S3Request, TextOptions } from './operation.ts';
 
 /** Bodies up to this size are taken whole, in one array. */
 export const SMALL_BODY_BYTES = 65_536;
+
+/** The part of a request that its body depends on. */
+export interface BodyRequest extends Pick<S3Request, 'header' | 'authenticated' | 'contentLength'> {
+  readonly exchange: Pick<Exchange, 'body'>;
+  /** True when the request has a body at all. */
+  readonly hasBody: boolean;
+}
 
 export interface ChecksumKind {
   readonly algorithm: ChecksumAlgorithm;
@@ -52,14 +59,14 @@ export function isBase64Of(text: string, bytes: number): boolean {
   return decoded.length === bytes && decoded.toString('base64') === text;
 }
 
-function contentMd5(request: GatewayRequest): string | undefined {
+function contentMd5(request: BodyRequest): string | undefined {
   const md5 = request.header('content-md5')?.trim();
   if (md5 === undefined) return undefined;
   if (!isBase64Of(md5, 16)) throw s3Error('InvalidDigest', 'The Content-MD5 you specified is not valid.');
   return md5;
 }
 
-function headerChecksum(request: GatewayRequest): RequestedChecksum | undefined {
+function headerChecksum(request: BodyRequest): RequestedChecksum | undefined {
   let found: RequestedChecksum | undefined;
   for (const one of CHECKSUMS) {
     const value = request.header(one.header);
@@ -74,7 +81,7 @@ function headerChecksum(request: GatewayRequest): RequestedChecksum | undefined 
   return found;
 }
 
-function trailerChecksum(request: GatewayRequest): RequestedChecksum | undefined {
+function trailerChecksum(request: BodyRequest): RequestedChecksum | undefined {
   const announced = request.header('x-amz-trailer');
   if (announced === undefined) return undefined;
   const { payload } = request.authenticated;
@@ -91,7 +98,7 @@ function trailerChecksum(request: GatewayRequest): RequestedChecksum | undefined
 }
 
 /** The one checksum a request asks for. Throws InvalidRequest when it names several or contradicts itself. */
-export function requestedChecksum(request: GatewayRequest): RequestedChecksum | undefined {
+export function requestedChecksum(request: BodyRequest): RequestedChecksum | undefined {
   const inHeader = headerChecksum(request);
   const inTrailer = trailerChecksum(request);
   if (inHeader !== undefined && inTrailer !== undefined) {
@@ -125,7 +132,7 @@ async function collect(pieces: AsyncIterable<Uint8Array>, limitBytes: number): P
 }
 
 /** All bytes, or `undefined` when there are more than `limitBytes`. */
-function whole(request: GatewayRequest, limitBytes: number): Promise<Uint8Array | undefined> {
+function whole(request: BodyRequest, limitBytes: number): Promise<Uint8Array | undefined> {
   const { payload } = request.authenticated;
   if (payload.kind === 'framed') return collect(payload.decode(request.exchange.body()), limitBytes);
   if (!request.hasBody) return Promise.resolve(new Uint8Array(0));
@@ -133,7 +140,7 @@ function whole(request: GatewayRequest, limitBytes: number): Promise<Uint8Array 
 }
 
 /** See S3Request.body. */
-export async function bodySource(request: GatewayRequest): Promise<BodySource> {
+export async function bodySource(request: BodyRequest): Promise<BodySource> {
   const { payload } = request.authenticated;
   const size = request.contentLength;
   const md5 = contentMd5(request);
@@ -160,7 +167,7 @@ async function digest(hashing: Hashing, algorithm: HashAlgorithm, bytes: Uint8Ar
 }
 
 async function verify(
-  request: GatewayRequest,
+  request: BodyRequest,
   bytes: Uint8Array,
   hashing: Hashing,
   checksum: RequestedChecksum | undefined,
@@ -181,7 +188,7 @@ async function verify(
 
 /** See S3Request.text. */
 export async function bodyText(
-  request: GatewayRequest,
+  request: BodyRequest,
   limitBytes: number,
   hashing: Hashing,
   { checksumsOfObject = false }: TextOptions,

@@ -45,8 +45,6 @@ const UNSUPPORTED_HEADERS: Readonly<Record<string, string>> = {
   'x-amz-write-offset-bytes': 'Appending to an object is not supported.',
 };
 
-export type Headers = Readonly<Record<string, string>>;
-
 /** Throws NotImplemented where accepting a header would promise what is not done. */
 export function refuseUnsupported(request: S3Request): void {
   for (const name in UNSUPPORTED_HEADERS) {

@@ -70,9 +70,6 @@ export interface S3Services {
   readonly options: S3Options;
 }
 
-/** Request-scoped condition keys beyond the ones that every request has. */
-export type ConditionKeys = Readonly<Record<string, readonly string[]>>;
-
 export interface S3Operation {
   /** AWS's operation name: `PutObject`. */
   readonly name: string;

@@ -1,7 +1,7 @@
 /** Byte ranges against a model that looks at every single byte. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { contentRange, lengthOf, parseRange, type ByteRange } from '../../../plugins/gateway-s3/range.ts';
 

@@ -1,7 +1,7 @@
 /** Request targets and headers: names decoded once, nothing normalised, garbage refused with a code. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { isBase64Of } from '../../../plugins/gateway-s3/body.ts';
 import { S3Error } from '../../../plugins/gateway-s3/errors.ts';

@@ -1,7 +1,7 @@
 /** XML: strict, bounded, and what is written can be read. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { S3Error } from '../../../plugins/gateway-s3/errors.ts';
 import {
@@ -105,6 +105,7 @@ describe('building', () => {
   test('what XML can carry survives a round trip', () => {
     const text = fc
       .string({ unit: 'grapheme' })
+      // eslint-disable-next-line no-control-regex -- what XML 1.0 cannot carry
       .filter((value) => !/[\u0000-\u001f\u007f-\u009f\ufffe\uffff\ud800-\udfff]/.test(value));
     fc.assert(
       fc.property(text, (value) => {
