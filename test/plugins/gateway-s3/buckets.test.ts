@@ -41,7 +41,7 @@ describe('CreateBucket', () => {
       bucket: 'photos',
       owner: 'alice-id',
       objectLock: true,
-      settings: { ownership: 'BucketOwnerEnforced', tagging: { team: 'blue' } },
+      settings: { ownership: 'BucketOwnerEnforced', tagging: { team: 'blue' }, versioning: 'Enabled' },
     });
     assert.deepEqual(await created({}), { bucket: 'photos', owner: 'alice-id', settings: {} });
   });
