@@ -138,7 +138,7 @@ export class ChunkedBody {
     // all in one turn: the budget may seal the chunk at any await
     const hashed = [this.#session.update(piece), chunk.session.update(piece), this.#sha256?.update(piece)];
     if (!isLast && (chunk.bytes >= this.#options.chunkBytes || this.#lease.asked())) this.#seal(false);
-    await Promise.all(hashed);
+    await allDone(hashed);
   }
 
   #openChunk(): OpenChunk {
@@ -165,13 +165,13 @@ export class ChunkedBody {
     });
   }
 
-  #startSha256(first: OpenChunk): Promise<unknown> {
+  #startSha256(first: OpenChunk): Promise<void> {
     const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
     this.#sha256 = session;
-    return Promise.all(first.pieces.map((piece) => session.update(piece)));
+    return allDone(first.pieces.map((piece) => session.update(piece)));
   }
 
-  async #store(chunk: OpenChunk, index: number, replayed: Promise<unknown> | undefined): Promise<void> {
+  async #store(chunk: OpenChunk, index: number, replayed: Promise<void> | undefined): Promise<void> {
     await replayed;
     const hash: ChunkHash = `sha256:${toHex(digestOf(await chunk.session.digest(), 'sha256'))}`;
     await this.#placer.place({ hash, kind: 'data', data: chunk.pieces, length: chunk.bytes });
@@ -196,4 +196,9 @@ export class ChunkedBody {
 
 function sizeHint({ expectedBytes }: ChunkedBodyOptions): { readonly expectedBytes?: number } {
   return expectedBytes === undefined ? {} : { expectedBytes };
+}
+
+/** Waits for those that are promises; one that rejects rejects, and none is left unheard. */
+async function allDone(updates: readonly (Promise<void> | void)[]): Promise<void> {
+  await Promise.all(updates.filter((update) => update instanceof Promise));
 }

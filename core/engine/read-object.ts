@@ -2,12 +2,11 @@
  * The bytes of a version: any range, as a stream of reused buffers with a little read-ahead, or at once when they are
  * small. The chunk-store checks integrity of what it returns; damage never passes as data.
  */
-import { isSkerryError, SkerryError } from '../contracts/index.ts';
-import type { ChunkHash, ChunkStore, Locator, Manifest, ManifestEntry, MetaReader } from '../contracts/index.ts';
+import { SkerryError } from '../contracts/index.ts';
+import type { Locator, Manifest, ManifestEntry } from '../contracts/index.ts';
 import { createBufferPool, type BufferPool } from './buffer-pool.ts';
-import { chunkKey } from './keys.ts';
-import { parseNode, totalSpan, walkRange, type Segment } from './manifest.ts';
-import { decodeRecord, type ChunkRow } from './records.ts';
+import { ChunkFinder, type ChunkFinderDeps } from './chunk-finder.ts';
+import { totalSpan, walkRange, type Segment } from './manifest.ts';
 
 export interface ReadRange {
   readonly manifest: Manifest;
@@ -32,9 +31,7 @@ export interface ObjectReader {
   loadNode(entry: ManifestEntry): Promise<readonly ManifestEntry[]>;
 }
 
-export interface ReaderDeps {
-  readonly chunkStore: ChunkStore;
-  readonly reader: MetaReader;
+export interface ReaderDeps extends ChunkFinderDeps {
   /** Buffers of all readers together; default 32 MiB. */
   readonly memoryBytes?: number;
 }
@@ -56,38 +53,9 @@ interface Piece {
 }
 
 export function createObjectReader(deps: ReaderDeps): ObjectReader {
-  const { chunkStore } = deps;
+  const chunks = new ChunkFinder(deps);
   const pool = createBufferPool(deps.memoryBytes ?? 32 * MIB);
-
-  async function locate(hashes: readonly ChunkHash[]): Promise<readonly Locator[]> {
-    const rows = await deps.reader.get(hashes.map(chunkKey));
-    return rows.map((row, i) => {
-      if (row !== undefined) return decodeRecord<ChunkRow>(row).locator;
-      throw new SkerryError('Unavailable', 'this site does not have these bytes yet', { details: { hash: hashes[i] } });
-    });
-  }
-
-  /** A record that moved is found at its new place; one that is gone altogether is damage. */
-  async function read(
-    hash: ChunkHash,
-    locator: Locator,
-    options: Parameters<ChunkStore['read']>[1],
-  ): Promise<Uint8Array> {
-    try {
-      return await chunkStore.read(locator, options);
-    } catch (error) {
-      if (!isSkerryError(error, 'NotFound')) throw error;
-      const [row] = await deps.reader.get([chunkKey(hash)]);
-      const moved = row === undefined ? undefined : decodeRecord<ChunkRow>(row).locator;
-      if (moved !== undefined && moved !== locator) return chunkStore.read(moved, options);
-      throw new SkerryError('Corrupt', 'stored bytes are missing', { cause: error, details: { hash, locator } });
-    }
-  }
-
-  async function loadNode(entry: ManifestEntry): Promise<readonly ManifestEntry[]> {
-    const [locator] = await locate([entry.hash]);
-    return parseNode(entry, await read(entry.hash, locator as Locator, {}));
-  }
+  const loadNode = (entry: ManifestEntry): Promise<readonly ManifestEntry[]> => chunks.loadNode(entry);
 
   async function* located(range: ReadRange): AsyncGenerator<Located> {
     const { locator } = range;
@@ -96,7 +64,7 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
       const segments = batch;
       batch = [];
       if (locator !== undefined) return yield* segments.map((segment) => ({ ...segment, locator }));
-      const locators = await locate(segments.map(({ entry }) => entry.hash));
+      const locators = await chunks.locate(segments.map(({ entry }) => entry.hash));
       for (const [i, segment] of segments.entries()) yield { ...segment, locator: locators[i] as Locator };
     };
     for await (const segment of walkRange(range.manifest, range.start, range.length, loadNode)) {
@@ -109,7 +77,7 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
   function begin({ entry, locator, offsetInChunk, length }: Located, signal: AbortSignal | undefined): Piece {
     const buffer = pool.take(length);
     const options = { start: offsetInChunk, length, into: buffer, ...(signal === undefined ? {} : { signal }) };
-    const bytes = read(entry.hash, locator, options);
+    const bytes = chunks.read(entry.hash, locator, options);
     // whoever waits for the piece is told; one that is dropped after an error is nobody's
     bytes.catch(() => undefined);
     return { buffer, bytes };
@@ -126,7 +94,7 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
     readNow({ manifest, locator, start: from, length }) {
       const isSmall = locator !== undefined && totalSpan(manifest) <= NOW_MAX_BYTES;
       if (!isSmall) return length === 0 ? new Uint8Array(0) : undefined;
-      return chunkStore.readNow?.(locator)?.subarray(from, from + length);
+      return deps.chunkStore.readNow?.(locator)?.subarray(from, from + length);
     },
   };
 }

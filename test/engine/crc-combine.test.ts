@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSkerryError } from '../../core/contracts/index.ts';
 import { hashOf } from '../../core/engine/checksums.ts';
 import { combineCrcs, isCombinable } from '../../core/engine/crc-combine.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { SkerryError, type BodySource, type ChunkHash } from '../../core/contracts/index.ts';
 import { createIngest, type Ingested, type IngestOptions } from '../../core/engine/ingest.ts';
 import { chunkKey } from '../../core/engine/keys.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSkerryError, type ListInput, type ListPage, type ListVersionsInput } from '../../core/contracts/index.ts';
 import { bucketKey, headKey, uploadKey, versionKey } from '../../core/engine/keys.ts';
 import { createListing } from '../../core/engine/listing.ts';

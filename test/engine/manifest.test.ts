@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSkerryError, type ManifestEntry } from '../../core/contracts/index.ts';
 import {
   NODE_MAX,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSkerryError } from '../../core/contracts/index.ts';
 import { createMemoryBudget, type BudgetLease } from '../../core/engine/memory-budget.ts';
 
 const settled = async (promise: Promise<unknown>): Promise<boolean> => {
   const no = Symbol('pending');
-  for (let i = 0; i < 5; i++) await undefined;
+  for (let i = 0; i < 5; i++) await Promise.resolve();
   return (await Promise.race([promise, Promise.resolve(no)])) !== no;
 };
 
@@ -79,7 +79,7 @@ test('whatever the order, everybody is served, and never more than the total is 
         await lease.take(bytes);
         assert.ok(budget.usedBytes() <= 64);
         lease.handOn(bytes);
-        await undefined;
+        await Promise.resolve();
         lease.give(bytes);
         lease.close();
       };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSkerryError, type ChunkHash, type Manifest, type ManifestEntry } from '../../core/contracts/index.ts';
 import { chunkKey } from '../../core/engine/keys.ts';
 import { wrapManifest } from '../../core/engine/manifest.ts';
@@ -149,7 +149,7 @@ test('fifty slow readers all get on, within the memory', async () => {
   const held = firsts.reduce((sum, first) => sum + ((first.value as Uint8Array | undefined)?.length ?? 0), 0);
   assert.ok(held < 8_000_000, `${held} bytes`);
   for (const [i, reader] of readers.entries()) {
-    let size = (firsts[i]?.value as Uint8Array).length;
+    let size = (firsts[i]!.value as Uint8Array).length;
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) size += next.value.length;
     assert.equal(size, whole.length);
   }
