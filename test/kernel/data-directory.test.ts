@@ -81,6 +81,7 @@ describe('lock', () => {
   const HOLDER = `
     import { nodeHost } from ${JSON.stringify(new URL('../../core/kernel/runtime/lock.ts', import.meta.url).href)};
     nodeHost.lockDirectory(process.argv[1]);
+    gc(); // nobody refers to the lock: it must hold all the same
     console.log('locked');
     process.stdin.resume();
   `;
@@ -100,7 +101,7 @@ describe('lock', () => {
   test('a second process is refused with the pid of the first, until that is killed', async () => {
     const path = fresh();
     (await open(path)).release();
-    const holder = spawn(process.execPath, ['--input-type=module', '-e', HOLDER, path], {
+    const holder = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', HOLDER, path], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     try {

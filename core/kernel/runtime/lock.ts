@@ -30,6 +30,9 @@ export const nodeHost: Host = {
   lockDirectory,
 };
 
+/** A database that nobody refers to is closed by the garbage collector, and its lock with it: these are kept until released. */
+const held = new Set<DatabaseSync>();
+
 function lockDirectory(path: string): DirectoryLock {
   const database = openLockFile(path);
   try {
@@ -45,13 +48,18 @@ function lockDirectory(path: string): DirectoryLock {
       details: { path, pid },
     });
   }
-  writeFileSync(join(path, 'lock.json'), `${JSON.stringify({ pid: process.pid })}\n`, { mode: 0o600 });
-  let held = true;
+  try {
+    writeFileSync(join(path, 'lock.json'), `${JSON.stringify({ pid: process.pid })}\n`, { mode: 0o600 });
+  } catch (error) {
+    database.close();
+    throw new SkerryError('Io', `cannot write ${join(path, 'lock.json')}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  held.add(database);
   return {
     release() {
-      if (!held) return;
-      held = false;
-      database.close();
+      if (held.delete(database)) database.close();
     },
   };
 }
