@@ -83,7 +83,7 @@ export function createBuckets({
     createBucket: ({ bucket, owner, objectLock, settings }) =>
       committer.commit({
         reads: { keys: [bucketKey(bucket)] },
-        needsSync: false,
+        appended: [],
         decide({ txn, nowMs, author }) {
           const known = txn.record<BucketRecord>(bucketKey(bucket));
           if (known) refuseExisting(bucket, known, owner);
@@ -97,7 +97,7 @@ export function createBuckets({
     deleteBucket: (bucket) =>
       committer.commit({
         reads: { keys: [bucketKey(bucket)], ranges: emptinessRanges(bucket) },
-        needsSync: false,
+        appended: [],
         decide({ txn, author }) {
           bucketIn(txn, bucket);
           if (emptinessRanges(bucket).some((range) => txn.scan(range).length > 0)) {
@@ -111,7 +111,7 @@ export function createBuckets({
     putBucketSetting: (bucket, name, value) =>
       committer.commit({
         reads: { keys: [bucketKey(bucket)] },
-        needsSync: false,
+        appended: [],
         decide({ txn, author }) {
           bucketIn(txn, bucket);
           if (name === 'versioning' && value !== 'Enabled' && value !== 'Suspended') {

@@ -5,8 +5,8 @@
  */
 import {
   SkerryError,
-  type ChunkStore,
   type Clock,
+  type Locator,
   type Logger,
   type MetaReads,
   type MetaStore,
@@ -22,6 +22,7 @@ import { HLC_ZERO, nextHlc } from './hlc.ts';
 import { clockKey, oplogKey } from './keys.ts';
 import type { ClockRecord } from './records.ts';
 import { makeStamp } from './stamp.ts';
+import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { isReadNeeded, transact, type Txn } from './txn.ts';
 import { EMPTY_VECTOR, advanceVector, seqOf } from './vector.ts';
 
@@ -40,15 +41,15 @@ export interface CommitContext {
 export interface Intent<T> {
   /** What it will surely read; what is missing costs another round. */
   readonly reads: MetaReads;
-  /** True when chunks were appended for it, which must be durable first. */
-  readonly needsSync: boolean;
+  /** Records that were appended for it, which must be durable first. */
+  readonly appended: readonly Locator[];
   /** Pure but for the context; may run several times. A throw refuses this intent alone. */
   decide(context: CommitContext): T;
 }
 
 export interface CommitterDeps {
   readonly metaStore: MetaStore;
-  readonly chunkStore: ChunkStore;
+  readonly chunkStore: Pick<LedgeredChunkStore, 'sync' | 'isLost'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -139,18 +140,24 @@ async function flush(deps: CommitterDeps, group: readonly Queued[]): Promise<voi
   deps.onCommitted(decided.ops, decided.effects);
 }
 
-/** Makes appended data durable; the intents that relied on a failed sync are refused, the others go on. */
-async function syncChunks(deps: CommitterDeps, group: readonly Queued[]): Promise<readonly Queued[]> {
-  if (!group.some(({ intent }) => intent.needsSync)) return group;
-  try {
-    await deps.chunkStore.sync();
-    return group;
-  } catch (error) {
-    deps.logger.error({ err: error }, 'chunk-store sync failed; the writes that needed it are refused');
-    for (const { intent, reject } of group) if (intent.needsSync) reject(error);
-    return group.filter(({ intent }) => !intent.needsSync);
+/** Makes appended data durable; intents whose data a failed sync lost, now or earlier, are refused, the others go on. */
+async function syncChunks({ chunkStore, logger }: CommitterDeps, group: readonly Queued[]): Promise<readonly Queued[]> {
+  let failure: unknown;
+  if (group.some(({ intent }) => intent.appended.length > 0)) {
+    await chunkStore.sync().catch((error: unknown) => {
+      failure = error;
+      logger.error({ err: error }, 'chunk-store sync failed; the writes that needed it are refused');
+    });
   }
+  const isLost = ({ intent }: Queued): boolean => intent.appended.some((locator) => chunkStore.isLost(locator));
+  for (const queued of group) if (isLost(queued)) queued.reject(failure ?? lostEarlier());
+  return group.filter((queued) => !isLost(queued));
 }
+
+const lostEarlier = (): SkerryError =>
+  new SkerryError('Io', 'the chunk-store failed to sync while this write was under way; repeat the request', {
+    retryable: true,
+  });
 
 function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): Decided {
   const effects = newEffects();

@@ -25,6 +25,7 @@ import {
 import { decidePut, settle, type StoredBytes } from './objects.ts';
 import { decodeRecord, type CompletedUploadRecord, type UploadRecord } from './records.ts';
 import { storeManifest } from './store-manifest.ts';
+import { appendedLocators } from './sync-ledger.ts';
 import { noSuchUpload, uploadIn, uploadSite, type MultipartDeps } from './uploads.ts';
 import { loadParts, objectChecksum, objectEtag, type UploadedPart } from './upload-parts.ts';
 
@@ -108,7 +109,6 @@ async function completeOnce(
     };
     const bytes = {
       placements: [...table.placements, ...nodes.placements],
-      appended: table.appended || nodes.appended,
     };
     return settle(table, () => commit(deps, input, upload, content, bytes, partsDigest));
   });
@@ -140,7 +140,7 @@ async function storeTable(
     return { number, size, ...(checksum === undefined ? {} : { checksum: checksum.value }) };
   });
   if (rows.length <= INLINE_PARTS_MAX) {
-    return { content: { parts: rows }, placements: [], appended: false, release: async () => {}, settled: () => {} };
+    return { content: { parts: rows }, placements: [], release: async () => {}, settled: () => {} };
   }
   const stored = await deps.ingest({ bytes: Buffer.from(JSON.stringify(rows), 'utf8') }, { owner: 'part' });
   return { ...stored, content: { partsManifest: stored.manifest } };
@@ -170,7 +170,7 @@ function commit(
       keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), row, ...chunks],
       ranges: [oldestCompleted()],
     },
-    needsSync: bytes.appended,
+    appended: appendedLocators(bytes),
     decide(context) {
       if (uploadIn(context.txn, input).generation !== read.generation) {
         throw new SkerryError('Conflict', 'a part was uploaded while the upload was being completed');

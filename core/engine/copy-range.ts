@@ -116,7 +116,6 @@ class RangeCopy {
       size,
       manifest: this.#manifest,
       placements: [...this.#shared.values(), ...this.#edges.flatMap((edge) => edge.placements)],
-      appended: this.#edges.some((edge) => edge.appended),
       release: () => this.release(),
       settled: () => {
         this.#unpin();

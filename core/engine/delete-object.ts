@@ -19,7 +19,7 @@ export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
   checkKey(key);
   return {
     reads: { keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null)] },
-    needsSync: false,
+    appended: [],
     decide(context) {
       const record = bucketIn(context.txn, bucket);
       const result =

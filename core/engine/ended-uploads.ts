@@ -24,7 +24,7 @@ export async function dropRest(deps: MultipartDeps, uploadId: string): Promise<v
     for (let isDone = queued === undefined; !isDone;) {
       isDone = await deps.committer.commit({
         reads: { ranges: [partsOf(uploadId)] },
-        needsSync: false,
+        appended: [],
         decide(context) {
           const isLast = dropParts(context, uploadId);
           if (isLast) context.txn.remove(endedUploadKey(uploadId));

@@ -35,6 +35,7 @@ import { createObjectReader, stablePieces } from './read-object.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
 import { originOf } from './stamp.ts';
+import { ledgerSyncs } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
 export interface EngineOptions {
@@ -79,8 +80,10 @@ interface Parts {
   readonly opLog: OpLog;
 }
 
-export function createEngine(deps: EngineDeps): Engine {
-  const { metaStore, chunkStore, logger, random } = deps;
+export function createEngine(given: EngineDeps): Engine {
+  const chunkStore = ledgerSyncs(given.chunkStore);
+  const deps = { ...given, chunkStore };
+  const { metaStore } = deps;
   const pins = createPins();
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);

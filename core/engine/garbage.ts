@@ -99,7 +99,7 @@ async function collectOne(deps: GarbageDeps, hash: ChunkHash): Promise<boolean> 
   const children = await nodeChildren(deps, hash);
   return deps.committer.commit({
     reads: { keys: [chunkKey(hash)], ranges: [refRange(hash)] },
-    needsSync: false,
+    appended: [],
     decide({ txn, effects }) {
       if (deps.pins.has(hash)) return false;
       txn.remove(garbageKey(hash));

@@ -64,7 +64,7 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
     const value = principalRecord(identity, deps);
     await committer.commit({
       reads: { keys: [registerKey(KIND, id)] },
-      needsSync: false,
+      appended: [],
       decide({ txn, author }) {
         const current = txn.record<Register>(registerKey(KIND, id));
         if (mustBeNew && current && current.value !== null) throw taken(id);
@@ -102,7 +102,7 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
       changeable(id);
       await committer.commit({
         reads: { keys: [registerKey(KIND, id)] },
-        needsSync: false,
+        appended: [],
         decide: ({ author }) => void author({ type: 'principal.remove', id }),
       });
       known.delete(id);

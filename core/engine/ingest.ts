@@ -47,8 +47,6 @@ export interface Ingested {
   /** Of a small body that belongs to its version alone; then there are no placements. */
   readonly locator?: Locator;
   readonly placements: readonly Placement[];
-  /** True when something was appended, which must be synced before the commit. */
-  readonly appended: boolean;
   /** The write failed: frees what was appended and unpins. Idempotent. */
   release(): Promise<void>;
   /** The write is committed: unpins. Idempotent. */
@@ -121,7 +119,6 @@ function answer({ reader, placer }: Run, stored: Stored): Ingested {
     manifest,
     ...(locator === undefined ? {} : { locator }),
     placements,
-    appended: locator !== undefined || placements.some((placement) => placement.fresh),
     release: () => placer.release(),
     settled: () => placer.settled(),
   };

@@ -67,7 +67,7 @@ async function createUpload(deps: MultipartDeps, input: CreateUploadInput): Prom
   };
   await deps.committer.commit({
     reads: { keys: [bucketKey(bucket)] },
-    needsSync: false,
+    appended: [],
     decide({ txn }) {
       bucketIn(txn, bucket);
       txn.put(uploadKey(bucket, key, ref.uploadId), record);
@@ -101,7 +101,7 @@ async function abortUpload(deps: MultipartDeps, ref: UploadRef): Promise<void> {
   const row = uploadKey(ref.bucket, ref.key, ref.uploadId);
   await deps.committer.commit({
     reads: { keys: [row] },
-    needsSync: false,
+    appended: [],
     decide(context) {
       uploadIn(context.txn, ref);
       endUpload(context, ref.uploadId);

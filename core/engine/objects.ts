@@ -23,6 +23,7 @@ import type { HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
 import { storeManifest, type StoreManifestDeps } from './store-manifest.ts';
+import { appendedLocators } from './sync-ledger.ts';
 import { TOP_MAX } from './manifest.ts';
 
 export type ObjectOperations = Pick<
@@ -44,7 +45,7 @@ export interface ObjectsDeps extends StoreManifestDeps {
 export type BeforeWriteVeto = (record: BeforeWrite) => Promise<void> | undefined;
 
 /** Stored bytes as a commit needs them. */
-export type StoredBytes = Pick<Ingested, 'locator' | 'placements' | 'appended'>;
+export type StoredBytes = Pick<Ingested, 'locator' | 'placements'>;
 
 /** What a new version is made of, once its bytes are stored. */
 export interface NewVersion {
@@ -101,7 +102,7 @@ export function putIntent(version: NewVersion, bytes: StoredBytes): Intent<Write
         ...bytes.placements.map(({ hash }) => chunkKey(hash)),
       ],
     },
-    needsSync: bytes.appended,
+    appended: appendedLocators(bytes),
     decide: (context) => decidePut(context, version, bytes),
   };
 }
@@ -159,7 +160,7 @@ async function putObject(deps: ObjectsDeps, input: PutObjectInput): Promise<Writ
       return deps.committer.commit(putIntent({ ...version, content: describe(stored.manifest) }, stored));
     }
     const nodes = await storeManifest(deps, stored.manifest);
-    const bytes = { placements: [...stored.placements, ...nodes.placements], appended: true };
+    const bytes = { placements: [...stored.placements, ...nodes.placements] };
     return settle(nodes, () =>
       deps.committer.commit(putIntent({ ...version, content: describe(nodes.manifest) }, bytes)),
     );
@@ -234,7 +235,6 @@ async function copyBytes(deps: ObjectsDeps, { checksum }: CopyObjectInput, found
   return {
     ...(stored.locator === undefined ? {} : { locator: stored.locator }),
     placements: [...stored.placements, ...nodes.placements],
-    appended: stored.appended || nodes.appended,
     content: { manifest: nodes.manifest, ...(checksum ? { checksums: stored.checksums, etag: stored.md5Hex } : {}) },
     release: async () => void (await Promise.all([stored.release(), nodes.release()])),
     settled: () => (stored.settled(), nodes.settled()),
@@ -253,7 +253,7 @@ function shareChunks(
     if (pinned) for (const hash of hashes) pins.unpin(hash);
     pinned = false;
   };
-  return { placements: [], appended: false, release: async () => unpin(), settled: unpin };
+  return { placements: [], release: async () => unpin(), settled: unpin };
 }
 
 function settingIntent(
@@ -264,7 +264,7 @@ function settingIntent(
   const { bucket, key } = ref;
   return {
     reads: { keys: [bucketKey(bucket), headKey(bucket, key)] },
-    needsSync: false,
+    appended: [],
     decide({ txn, author }) {
       bucketIn(txn, bucket);
       const { version } = versionIn(txn, ref);

@@ -15,6 +15,7 @@ import { chunkKey, partKey, refOwner, uploadKey } from './keys.ts';
 import { settle } from './objects.ts';
 import type { PartRecord, Placement, UploadRecord } from './records.ts';
 import { storeManifest } from './store-manifest.ts';
+import { appendedLocators } from './sync-ledger.ts';
 import { checkPartNumber, findUpload, uploadIn, type MultipartDeps } from './uploads.ts';
 import { findObject } from './versions.ts';
 
@@ -27,7 +28,7 @@ const PART_MAX_BYTES = 5 * 1024 ** 3;
 const PART_TOP_MAX = 4;
 
 /** The bytes of a part, stored. */
-export interface PartBytes extends Pick<Ingested, 'placements' | 'appended' | 'release' | 'settled'> {
+export interface PartBytes extends Pick<Ingested, 'placements' | 'release' | 'settled'> {
   readonly size: number;
   readonly md5Hex: string;
   readonly checksums: readonly ObjectChecksum[];
@@ -111,7 +112,7 @@ async function commitPart(deps: MultipartDeps, ref: UploadRef, number: number, s
           ...placements.map(({ hash }) => chunkKey(hash)),
         ],
       },
-      needsSync: stored.appended || nodes.appended,
+      appended: appendedLocators({ placements }),
       decide(context) {
         const upload = uploadIn(context.txn, ref);
         context.txn.put(uploadKey(ref.bucket, ref.key, ref.uploadId), {

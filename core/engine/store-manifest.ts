@@ -9,7 +9,6 @@ export interface StoredManifest {
   readonly manifest: Manifest;
   /** The nodes, with their entries as `children`. */
   readonly placements: readonly Placement[];
-  readonly appended: boolean;
   /** The write failed: frees and unpins. Idempotent. */
   release(): Promise<void>;
   /** The write is committed: unpins. Idempotent. */
@@ -41,7 +40,6 @@ export async function storeManifest(
   return {
     manifest,
     placements,
-    appended: placements.some(({ fresh }) => fresh),
     release: () => placer.release(),
     settled: () => placer.settled(),
   };

@@ -1,5 +1,5 @@
 /** The load generator: a process of its own that runs one scenario's rounds as the driver tells it over IPC. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { Connection, type Answer } from './connection.ts';
 import { PART_BYTES, type RoundResult, type Scenario } from './scenarios.ts';
 import { EMPTY_SHA256, Signer, sha256Hex, type Credentials } from './signer.ts';
@@ -16,11 +16,19 @@ export type GeneratorCommand =
   | { readonly kind: 'round'; readonly scenario: Scenario; readonly prefix: string };
 
 const HOST = '127.0.0.1';
+/** Smaller bodies are stored for each version alone. */
+const UNIQUE_MIN_BYTES = 64 * 1024;
+
+interface SignedBody {
+  readonly bytes: Buffer;
+  readonly sha256: string;
+}
 
 class Load {
   readonly #start: GeneratorStart;
   readonly #signer: Signer;
-  readonly #bodies = new Map<number, { readonly bytes: Buffer; readonly sha256: string }>();
+  readonly #random = randomBytes(65_536);
+  readonly #bodies = new WeakMap<Connection, Map<number, SignedBody>>();
 
   constructor(start: GeneratorStart) {
     this.#start = start;
@@ -33,7 +41,7 @@ class Load {
 
   async send(connection: Connection, method: string, key: string, query = '', size = 0): Promise<Answer> {
     const path = `/${this.#start.bucket}${key === '' ? '' : `/${key}`}`;
-    const body = size > 0 ? this.#body(size) : undefined;
+    const body = size > 0 ? this.#body(connection, size) : undefined;
     const answer = await connection.request(
       method,
       query === '' ? path : `${path}?${query}`,
@@ -59,14 +67,16 @@ class Load {
     return answer;
   }
 
-  /** Content that no round has sent before (so that nothing is deduplicated) is not needed below a chunk's size. */
-  #body(size: number): { readonly bytes: Buffer; readonly sha256: string } {
-    const known = this.#bodies.get(size);
-    if (known && size < 64 * 1024) return known;
-    const bytes = known?.bytes ?? randomBytes(size);
-    for (let at = 0; at < size; at += 4096) randomBytes(8).copy(bytes, at);
-    const body = { bytes, sha256: size >= 64 * 1024 ? sha256Hex(bytes) : (known?.sha256 ?? sha256Hex(bytes)) };
-    this.#bodies.set(size, body);
+  /** Content that nobody has sent before, so that nothing large is deduplicated; a connection's buffer is its own. */
+  #body(connection: Connection, size: number): SignedBody {
+    const bodies = this.#bodies.get(connection) ?? new Map<number, SignedBody>();
+    this.#bodies.set(connection, bodies);
+    const known = bodies.get(size);
+    if (known && size < UNIQUE_MIN_BYTES) return known;
+    const bytes = known?.bytes ?? Buffer.alloc(size, this.#random.subarray(0, Math.min(size, this.#random.length)));
+    if (size >= UNIQUE_MIN_BYTES) for (let at = 0; at < size; at += UNIQUE_MIN_BYTES) randomFillSync(bytes, at, 8);
+    const body = { bytes, sha256: sha256Hex(bytes) };
+    bodies.set(size, body);
     return body;
   }
 

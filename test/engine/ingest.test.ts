@@ -71,7 +71,6 @@ test('a small body is one chunk that its version owns', async () => {
   assert.equal(done.md5Hex, digest('md5', bytes));
   assert.deepEqual(done.placements, []);
   assert.ok(done.locator);
-  assert.ok(done.appended);
   assert.deepEqual(stored(done), bytes);
   await done.release();
   assert.equal(chunkStore.records.size, 0);
@@ -97,7 +96,7 @@ test('an empty body stores nothing', async () => {
     { stream: listed([new Uint8Array(0)]), size: 0 },
   ]) {
     const done = await ingest(body, { owner: 'version' });
-    assert.deepEqual([done.size, done.manifest, done.appended], [0, [], false]);
+    assert.deepEqual([done.size, done.manifest], [0, []]);
     assert.equal(done.md5Hex, 'd41d8cd98f00b204e9800998ecf8427e');
   }
   assert.equal(chunkStore.appends, 0);
@@ -200,7 +199,6 @@ test('content that is already stored is not stored again', async () => {
     second.placements.map(({ fresh }) => fresh),
     [false, false, false],
   );
-  assert.equal(second.appended, false);
   assert.equal(chunkStore.appends, 3);
   assert.deepEqual(stored(second), bytes);
   await second.release();

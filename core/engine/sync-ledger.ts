@@ -1,0 +1,59 @@
+/**
+ * Which appended records are not known to be durable. After a failed sync everything that was unsynced is lost for good
+ * (fsync reports an error once: PostgreSQL's "fsyncgate", 2018), even when a later sync succeeds; a write that relies on
+ * such a record must be refused, however much later it commits.
+ */
+import type { ChunkStore, Locator } from '../contracts/index.ts';
+import type { Placement } from './records.ts';
+
+export interface LedgeredChunkStore extends ChunkStore {
+  /** True when a sync failed between the record's append and now, so that its bytes cannot be relied on. */
+  isLost(locator: Locator): boolean;
+}
+
+export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
+  const unsynced = new Set<Locator>();
+  const lost = new Set<Locator>();
+  const { readNow } = store;
+  return {
+    isLost: (locator) => lost.has(locator),
+    async append(records) {
+      const locators = await store.append(records);
+      for (const locator of locators) unsynced.add(locator);
+      return locators;
+    },
+    async sync() {
+      const covered = [...unsynced];
+      try {
+        await store.sync();
+      } catch (error) {
+        for (const locator of unsynced) lost.add(locator);
+        unsynced.clear();
+        throw error;
+      }
+      for (const locator of covered) unsynced.delete(locator);
+    },
+    async free(locators) {
+      for (const locator of locators) {
+        unsynced.delete(locator);
+        lost.delete(locator);
+      }
+      await store.free(locators);
+    },
+    read: (locator, options) => store.read(locator, options),
+    ...(readNow ? { readNow: (locator: Locator) => readNow.call(store, locator) } : {}),
+    scan: (options) => store.scan(options),
+    usage: () => store.usage(),
+    open: () => store.open(),
+    close: () => store.close(),
+  };
+}
+
+/** The records that were appended for a write: what must be durable before it may commit. */
+export function appendedLocators(bytes: {
+  readonly locator?: Locator;
+  readonly placements: readonly Placement[];
+}): readonly Locator[] {
+  const fresh = bytes.placements.filter((placement) => placement.fresh).map(({ locator }) => locator);
+  return bytes.locator === undefined ? fresh : [bytes.locator, ...fresh];
+}
