@@ -1,0 +1,122 @@
+/** The pages hold: links lead somewhere, every command in them exists with its flags, and the tour of the README really runs. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { scratch, serve, skerry } from './cli/command.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGES = globSync(['*.md', 'docs/**/*.md', 'plugins/*/README.md'], { cwd: ROOT }).sort();
+
+interface Fence {
+  readonly page: string;
+  /** `sh`, `sh tour`, `yaml` */
+  readonly info: string;
+  readonly text: string;
+}
+
+function fences(page: string): readonly Fence[] {
+  const found = readFileSync(join(ROOT, page), 'utf8').matchAll(/^```(\S.*)\n([\s\S]*?)^```$/gm);
+  return [...found].map(([, info = '', body = '']) => ({ page, info, text: body }));
+}
+
+const SHELL = PAGES.flatMap(fences).filter(({ info }) => /^sh\b/.test(info));
+
+/** Lines of all pages that call the command, by command and flags: the same call is looked up once. */
+function calls(): ReadonlyMap<string, readonly string[]> {
+  const lines = SHELL.flatMap((fence) => fence.text.split('\n'));
+  const called = lines.flatMap((line) => /^(?:npm run -s skerry --|skerry) +([^#|>&]+)/.exec(line)?.[1]?.trim() ?? []);
+  return new Map(called.map((call) => [call, call.split(/\s+/)]));
+}
+
+/** The leading words that are commands. */
+function commandOf(words: readonly string[]): readonly string[] {
+  const groups = new Set(['config', 'plugins', 'bucket', 'key']);
+  return words.slice(0, groups.has(words[0] ?? '') ? 2 : 1);
+}
+
+describe('pages', () => {
+  test('links lead somewhere', () => {
+    const broken = PAGES.flatMap((page) => {
+      const links = readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g);
+      const targets = [...links].map(([, target = '']) => target);
+      return targets.filter((target) => !existsSync(join(ROOT, dirname(page), target))).map((to) => `${page}: ${to}`);
+    });
+    assert.deepEqual(broken, []);
+  });
+
+  test('docs/README.md leads to every page', () => {
+    const index = readFileSync(join(ROOT, 'docs/README.md'), 'utf8');
+    const pages = globSync('*.md', { cwd: join(ROOT, 'docs') }).filter((page) => page !== 'README.md');
+    assert.deepEqual(
+      pages.filter((page) => !index.includes(`(${page})`)),
+      [],
+    );
+  });
+
+  test('every command in them exists and knows its flags', async () => {
+    const all = calls();
+    assert.ok(all.size >= 20);
+    const helps = new Map<string, string>();
+    for (const words of all.values()) {
+      const command = commandOf(words).join(' ');
+      if (helps.has(command)) continue;
+      const { code, stdout } = await skerry([...command.split(' '), '--help'], { cwd: ROOT });
+      assert.equal(code, 0, command);
+      assert.match(stdout, new RegExp(`skerry ${command}\\b`), command);
+      helps.set(command, stdout);
+    }
+    for (const [call, words] of all) {
+      const help = helps.get(commandOf(words).join(' ')) ?? '';
+      for (const flag of words.filter((word) => /^--?[a-z]/.test(word))) {
+        assert.match(help, new RegExp(`(^|[ ,])${flag}\\b`, 'm'), `skerry ${call}`);
+      }
+    }
+  });
+});
+
+const NEEDED = ['aws', 'rclone', 'curl'];
+const missing = NEEDED.filter(
+  (name) => !(process.env['PATH'] ?? '').split(delimiter).some((directory) => existsSync(join(directory, name))),
+);
+const skip =
+  missing.length > 0 && process.env['REQUIRE_CLIENTS'] !== '1' ? `not installed: ${missing.join(', ')}` : false;
+
+describe('the tour of README.md', { skip }, () => {
+  test('runs as it stands, on the real clients', async () => {
+    const tour = SHELL.filter(({ page, info }) => page === 'README.md' && info === 'sh tour');
+    assert.equal(tour.length, 1);
+    const { path: cwd, remove } = scratch();
+    const site = await serve({ cwd });
+    try {
+      const command = `skerry() { "${process.execPath}" "${join(ROOT, 'core/cli.ts')}" "$@"; }`;
+      const script = (tour[0]?.text ?? '').replaceAll('http://127.0.0.1:9000', site.url);
+      assert.ok(script.includes(site.url));
+      const { code, output } = await shell(`set -euo pipefail\n${command}\n${script}`, cwd);
+      assert.equal(code, 0, output);
+      assert.match(output, /"IsLatest": false/, 'the overwritten version is listed');
+      assert.match(output, /\nsecond\n/, 'the presigned link gives the object');
+      assert.match(output, /viewer +ro +enabled/);
+      assert.match(output, /running \(process \d+\), ready/);
+    } finally {
+      await site.end();
+      remove();
+    }
+  });
+});
+
+async function shell(script: string, cwd: string): Promise<{ readonly code: number | null; readonly output: string }> {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(AWS_|RCLONE_|SKERRY|NODE_TEST)/.test(name));
+  const child = spawn('bash', ['-c', `exec 2>&1\n${script}`], {
+    cwd,
+    env: { ...Object.fromEntries(kept), HOME: cwd, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
+  return { code, output };
+}
