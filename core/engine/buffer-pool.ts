@@ -21,15 +21,22 @@ const LARGE_BYTES = 512 * KIB;
 const SMALL_BYTES = 64 * KIB;
 /** Share of the budget that may lie idle in the pool. */
 const IDLE_SHARE = 4;
+const IDLE_SMALL_MAX = 64;
 
 export function createBufferPool(totalBytes: number): BufferPool {
   const idle: Uint8Array[] = [];
+  const idleSmall: Uint8Array[] = [];
   let usedBytes = 0;
   return {
     sizeNow: () => (usedBytes + LARGE_BYTES <= totalBytes ? LARGE_BYTES : SMALL_BYTES),
     mayReadAhead: () => usedBytes + LARGE_BYTES <= totalBytes / 2,
     take(bytes) {
-      const buffer = bytes <= SMALL_BYTES ? new Uint8Array(bytes) : (idle.pop() ?? new Uint8Array(LARGE_BYTES));
+      const buffer =
+        bytes > SMALL_BYTES
+          ? (idle.pop() ?? new Uint8Array(LARGE_BYTES))
+          : bytes > SMALL_BYTES / 2
+            ? (idleSmall.pop() ?? new Uint8Array(SMALL_BYTES))
+            : new Uint8Array(bytes);
       usedBytes += buffer.length;
       return buffer;
     },
@@ -37,6 +44,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
       usedBytes -= buffer.length;
       const isPooled = buffer.length === LARGE_BYTES && (idle.length + 1) * LARGE_BYTES <= totalBytes / IDLE_SHARE;
       if (isPooled) idle.push(buffer);
+      if (buffer.length === SMALL_BYTES && idleSmall.length < IDLE_SMALL_MAX) idleSmall.push(buffer);
     },
     usedBytes: () => usedBytes,
   };

@@ -8,6 +8,14 @@ import type { ChunkPlacer } from './chunk-placer.ts';
 import { digestOf, toHex, type Digests } from './checksums.ts';
 import type { BudgetLease, MemoryBudget } from './memory-budget.ts';
 
+export interface ChunkedBodyDeps {
+  readonly hashing: Hashing;
+  readonly placer: ChunkPlacer;
+  readonly budget: MemoryBudget;
+  /** Buffers for reuse, shared by all uploads. */
+  readonly idleSlabs: Uint8Array[];
+}
+
 export interface ChunkedBodyOptions {
   readonly chunkBytes: number;
   /** Chunk size while memory is short. */
@@ -21,16 +29,21 @@ export interface ChunkedBodyOptions {
 
 /** Chunks of one upload that are being stored while the next one fills. */
 const STORING_MAX = 2;
-/** Smaller pieces are copied together, so that a stream of tiny ones costs no more memory than its bytes. */
-const COPY_BELOW_BYTES = 16 * 1024;
-const SLAB_BYTES = 64 * 1024;
+/**
+ * What comes from a stream is copied into these, and they are reused: pieces kept until their chunk is stored would outlive
+ * the young generation of the garbage collector, and memory would follow its pace instead of the budget.
+ */
+const SLAB_BYTES = 128 * 1024;
+
+/** Slabs of all uploads that wait for reuse, at most. */
+const IDLE_SLABS_MAX = 128;
+const NO_BYTES = new Uint8Array(0);
 
 interface OpenChunk {
   readonly pieces: Uint8Array[];
+  readonly slabs: Uint8Array[];
   readonly session: HashSession;
   bytes: number;
-  /** What the lease holds for it. */
-  heldBytes: number;
 }
 
 export class ChunkedBody {
@@ -39,6 +52,7 @@ export class ChunkedBody {
   readonly #budget: MemoryBudget;
   readonly #lease: BudgetLease;
   readonly #options: ChunkedBodyOptions;
+  readonly #slabs: Uint8Array[];
   readonly #manifest: (ManifestEntry | undefined)[] = [];
   readonly #storing = new Set<Promise<void>>();
   readonly #wantsSha256: boolean;
@@ -46,19 +60,17 @@ export class ChunkedBody {
   /** Whole-body SHA-256. Starts when a second chunk is sure to come: the hash of an only chunk is that of the body. */
   #sha256: HashSession | undefined;
   #chunk: OpenChunk | undefined;
-  #slab = new Uint8Array(0);
+  /** The free rest of the open chunk's last slab. */
+  #slab: Uint8Array = NO_BYTES;
   #failure: { readonly error: unknown } | undefined;
   #ended = false;
 
-  constructor(
-    deps: { readonly hashing: Hashing; readonly placer: ChunkPlacer; readonly budget: MemoryBudget },
-    wanted: ReadonlySet<HashAlgorithm>,
-    options: ChunkedBodyOptions,
-  ) {
+  constructor(deps: ChunkedBodyDeps, wanted: ReadonlySet<HashAlgorithm>, options: ChunkedBodyOptions) {
     this.#hashing = deps.hashing;
     this.#placer = deps.placer;
     this.#budget = deps.budget;
     this.#options = options;
+    this.#slabs = deps.idleSlabs;
     this.#wantsSha256 = wanted.has('sha256');
     this.#session = deps.hashing.session(
       [...wanted].filter((algorithm) => algorithm !== 'sha256'),
@@ -67,15 +79,22 @@ export class ChunkedBody {
     this.#lease = deps.budget.lease(() => this.#seal(false));
   }
 
-  /** The next bytes of the body; they must not change any more. Resolves when more may come. */
+  /** The next bytes of the body. Resolves when more may come; those of a stream are free then. */
   async add(piece: Uint8Array, isLast: boolean): Promise<void> {
-    if (piece.length < COPY_BELOW_BYTES) return this.#addSmall(piece, isLast);
-    if (this.#options.counted) await this.#lease.take(piece.length, this.#options.signal);
     let rest = piece;
     while (rest.length > 0) {
-      const part = rest.subarray(0, await this.#room());
-      rest = rest.subarray(part.length);
-      await this.#append(part, this.#options.counted ? part.length : 0, isLast && rest.length === 0);
+      const room = await this.#room();
+      if (!this.#options.counted) {
+        const part = rest.subarray(0, room);
+        rest = rest.subarray(part.length);
+        await this.#append(part, isLast && rest.length === 0);
+        continue;
+      }
+      if (this.#slab.length === 0) await this.#lease.take(SLAB_BYTES, this.#options.signal);
+      // no await from here to `#append`: sealing a chunk takes its slab away
+      const copy = this.#copyIntoSlab(rest.subarray(0, room));
+      rest = rest.subarray(copy.length);
+      await this.#append(copy, isLast && rest.length === 0);
     }
   }
 
@@ -103,22 +122,16 @@ export class ChunkedBody {
     this.#lease.close();
   }
 
-  async #addSmall(piece: Uint8Array, isLast: boolean): Promise<void> {
-    const room = await this.#room();
-    let held = 0;
-    if (this.#slab.length < piece.length) {
-      if (this.#options.counted) await this.#lease.take(SLAB_BYTES, this.#options.signal);
-      held = this.#options.counted ? SLAB_BYTES : 0;
-      this.#slab = new Uint8Array(SLAB_BYTES);
+  #copyIntoSlab(bytes: Uint8Array): Uint8Array {
+    const chunk = (this.#chunk ??= this.#openChunk());
+    if (this.#slab.length === 0) {
+      this.#slab = this.#slabs.pop() ?? new Uint8Array(SLAB_BYTES);
+      chunk.slabs.push(this.#slab);
     }
-    // no await from here to `#append`: sealing a chunk takes its slab away
-    const copy = this.#slab.subarray(0, piece.length);
-    copy.set(piece);
-    this.#slab = this.#slab.subarray(piece.length);
-    await this.#append(copy.subarray(0, room), held, isLast && piece.length <= room);
-    if (piece.length <= room) return;
-    await this.#room();
-    await this.#append(copy.subarray(room), 0, isLast);
+    const copy = this.#slab.subarray(0, bytes.length);
+    copy.set(bytes.subarray(0, copy.length));
+    this.#slab = this.#slab.subarray(copy.length);
+    return copy;
   }
 
   /** Bytes that the open chunk may still take, at least 1. */
@@ -130,11 +143,12 @@ export class ChunkedBody {
     return Math.max(1, target - (this.#chunk?.bytes ?? 0));
   }
 
-  async #append(piece: Uint8Array, heldBytes: number, isLast: boolean): Promise<void> {
+  async #append(piece: Uint8Array, isLast: boolean): Promise<void> {
     const chunk = (this.#chunk ??= this.#openChunk());
-    chunk.pieces.push(piece);
+    const joined = join(chunk.pieces.at(-1), piece);
+    if (joined === undefined) chunk.pieces.push(piece);
+    else chunk.pieces[chunk.pieces.length - 1] = joined;
     chunk.bytes += piece.length;
-    chunk.heldBytes += heldBytes;
     // all in one turn: the budget may seal the chunk at any await
     const hashed = [this.#session.update(piece), chunk.session.update(piece), this.#sha256?.update(piece)];
     if (!isLast && (chunk.bytes >= this.#options.chunkBytes || this.#lease.asked())) this.#seal(false);
@@ -143,7 +157,7 @@ export class ChunkedBody {
 
   #openChunk(): OpenChunk {
     const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
-    return { pieces: [], session, bytes: 0, heldBytes: 0 };
+    return { pieces: [], slabs: [], session, bytes: 0 };
   }
 
   /** Begins to store the open chunk. Synchronous, so that the budget may call it whenever memory is wanted. */
@@ -151,8 +165,9 @@ export class ChunkedBody {
     const chunk = this.#chunk;
     if (chunk === undefined || this.#ended) return;
     this.#chunk = undefined;
-    this.#slab = new Uint8Array(0);
-    this.#lease.handOn(chunk.heldBytes);
+    this.#slab = NO_BYTES;
+    const heldBytes = chunk.slabs.length * SLAB_BYTES;
+    this.#lease.handOn(heldBytes);
     const index = this.#manifest.push(undefined) - 1;
     const replayed = index === 0 && !isLast && this.#wantsSha256 ? this.#startSha256(chunk) : undefined;
     const storing = this.#store(chunk, index, replayed).catch((error: unknown) => {
@@ -160,7 +175,8 @@ export class ChunkedBody {
     });
     this.#storing.add(storing);
     void storing.finally(() => {
-      this.#lease.give(chunk.heldBytes);
+      for (const slab of chunk.slabs) if (this.#slabs.length < IDLE_SLABS_MAX) this.#slabs.push(slab);
+      this.#lease.give(heldBytes);
       this.#storing.delete(storing);
     });
   }
@@ -201,4 +217,11 @@ function sizeHint({ expectedBytes }: ChunkedBodyOptions): { readonly expectedByt
 /** Waits for those that are promises; one that rejects rejects, and none is left unheard. */
 async function allDone(updates: readonly (Promise<void> | void)[]): Promise<void> {
   await Promise.all(updates.filter((update) => update instanceof Promise));
+}
+
+/** Both as one view, when `next` lies right behind `last`. */
+function join(last: Uint8Array | undefined, next: Uint8Array): Uint8Array | undefined {
+  if (last === undefined || last.buffer !== next.buffer || last.byteOffset + last.length !== next.byteOffset)
+    return undefined;
+  return new Uint8Array(next.buffer, last.byteOffset, last.length + next.length);
 }

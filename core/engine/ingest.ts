@@ -14,9 +14,9 @@ import type {
 } from '../contracts/index.ts';
 import { BodyReader } from './body-reader.ts';
 import { ChunkPlacer, type PlacerDeps } from './chunk-placer.ts';
-import { ChunkedBody } from './chunked-body.ts';
+import { ChunkedBody, type ChunkedBodyDeps } from './chunked-body.ts';
 import { digestOf, toHex, verifyBody, wantedHashes, type Digests } from './checksums.ts';
-import { createMemoryBudget, type MemoryBudget } from './memory-budget.ts';
+import { createMemoryBudget } from './memory-budget.ts';
 import type { Placement } from './records.ts';
 
 export interface IngestOptions {
@@ -26,7 +26,7 @@ export interface IngestOptions {
   readonly tightChunkBytes?: number;
   /** A version's body up to this size is its only chunk and its own, default 64 KiB. */
   readonly dedupMinBytes?: number;
-  /** Received and not yet stored bytes of all uploads together, default 96 MiB. */
+  /** Received and not yet stored bytes of all uploads together, default 64 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -71,7 +71,7 @@ const DEFAULTS: Required<IngestOptions> = {
   chunkBytes: 4 * MIB,
   tightChunkBytes: MIB,
   dedupMinBytes: 64 * KIB,
-  memoryBytes: 96 * MIB,
+  memoryBytes: 64 * MIB,
 };
 
 interface Run {
@@ -82,6 +82,9 @@ interface Run {
   readonly wanted: ReadonlySet<HashAlgorithm>;
 }
 
+/** What all uploads share. */
+type SharedMemory = Pick<ChunkedBodyDeps, 'budget' | 'idleSlabs'>;
+
 interface Stored {
   readonly manifest: readonly ManifestEntry[];
   readonly digests: Digests;
@@ -91,13 +94,13 @@ interface Stored {
 
 export function createIngest(deps: IngestDeps): Ingest {
   const options = { ...DEFAULTS, ...deps.options };
-  const budget = createMemoryBudget(options.memoryBytes);
+  const shared = { budget: createMemoryBudget(options.memoryBytes), idleSlabs: [] };
   return async (body, request) => {
     const reader = new BodyReader(body, request.signal);
     const placer = new ChunkPlacer(deps);
     const run: Run = { body, request, reader, placer, wanted: wantedHashes(body) };
     try {
-      return answer(run, await store(deps, options, budget, run));
+      return answer(run, await store(deps, options, shared, run));
     } catch (error) {
       await reader.cancel();
       await placer.release().catch((failure: unknown) => {
@@ -127,7 +130,7 @@ function answer({ reader, placer }: Run, stored: Stored): Ingested {
 async function store(
   deps: IngestDeps,
   options: Required<IngestOptions>,
-  budget: MemoryBudget,
+  shared: SharedMemory,
   run: Run,
 ): Promise<Stored> {
   const { size } = run.body;
@@ -136,7 +139,7 @@ async function store(
     ? { bytes: new Uint8Array(0), ended: false }
     : await readHead(run.reader, options.dedupMinBytes, size);
   if (head.ended) return storeSmall(deps.hashing, run, head.bytes);
-  return storeLarge(deps.hashing, options, budget, run, head.bytes);
+  return storeLarge(deps.hashing, options, shared, run, head.bytes);
 }
 
 /** Reads until the body ends or has more than `limit` bytes. */
@@ -185,12 +188,12 @@ async function storeSmall(
 async function storeLarge(
   hashing: Hashing,
   options: Required<IngestOptions>,
-  budget: MemoryBudget,
+  shared: SharedMemory,
   run: Run,
   head: Uint8Array,
 ): Promise<Stored> {
   const { body, reader, placer, request } = run;
-  const large = new ChunkedBody({ hashing, placer, budget }, run.wanted, {
+  const large = new ChunkedBody({ hashing, placer, ...shared }, run.wanted, {
     chunkBytes: options.chunkBytes,
     tightChunkBytes: options.tightChunkBytes,
     expectedBytes: body.size ?? body.bytes?.length,

@@ -76,7 +76,12 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
 
   function begin({ entry, locator, offsetInChunk, length }: Located, signal: AbortSignal | undefined): Piece {
     const buffer = pool.take(length);
-    const options = { start: offsetInChunk, length, into: buffer, ...(signal === undefined ? {} : { signal }) };
+    const options = {
+      start: offsetInChunk,
+      length,
+      into: buffer.subarray(0, length),
+      ...(signal === undefined ? {} : { signal }),
+    };
     const bytes = chunks.read(entry.hash, locator, options);
     // whoever waits for the piece is told; one that is dropped after an error is nobody's
     bytes.catch(() => undefined);
