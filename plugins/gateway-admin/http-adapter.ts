@@ -1,7 +1,7 @@
 /** The listeners over node:http: a unix socket that only its owner may use, and a TCP address when one is configured. */
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect, type AddressInfo, type ListenOptions } from 'node:net';
+import { connect, type ListenOptions } from 'node:net';
 import { relative } from 'node:path';
 import { SkerryError, type Timers } from '../../core/contracts/index.ts';
 import type { Answer } from './routes.ts';
@@ -63,7 +63,7 @@ export class AdminListener {
   /** `unix:<path>` and `http://host:port`. */
   addresses(): readonly string[] {
     return this.#servers.flatMap((server) => {
-      const address = server.address() as AddressInfo | string | null;
+      const address = server.address();
       if (address === null) return [];
       if (typeof address === 'string') return [`unix:${this.#input.socketPath}`];
       const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;

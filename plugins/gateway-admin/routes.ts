@@ -107,7 +107,7 @@ async function createKey({ admin, body }: Call): Promise<Answer> {
 }
 
 async function setKeyEnabled({ admin, names, body }: Call): Promise<Answer> {
-  return ok(await admin.setKeyEnabled(name(names, 'key'), flag(fields(body, ['enabled']), 'enabled') === true));
+  return ok(await admin.setKeyEnabled(name(names, 'key'), flag(fields(body, ['enabled']), 'enabled')));
 }
 
 async function setKeyPolicy({ admin, names, body }: Call): Promise<Answer> {

@@ -19,104 +19,125 @@ const READ_ONLY_STATEMENT = { Effect: 'Allow', Action: ['s3:GetObject'], Resourc
 const POLICY = { Version: '2012-10-17', Statement: [READ_ONLY_STATEMENT] };
 const PUBLIC = { Version: '2012-10-17', Statement: [{ ...READ_ONLY_STATEMENT, Principal: '*' }] };
 
-for (const mode of ['running', 'stopped'] as const) {
-  describe(`administration of a ${mode} site`, () => {
-    const { path: cwd, remove } = scratch();
-    let site: Serving | undefined;
+describe('administration of a running site', () => {
+  const { path: cwd, remove } = scratch();
+  let site: Serving | undefined;
 
-    before(async () => {
-      site = await serve({ cwd });
-      if (mode === 'stopped') assert.equal(await site.end(), 0);
-    });
-    after(async () => {
-      if (mode === 'running') await site?.end();
-      remove();
-    });
-
-    test('status says which it is', async () => {
-      const status = await skerryJson<Record<string, unknown>>(['status'], { cwd });
-      assert.equal(status['running'], mode === 'running');
-      assert.equal(status['dataDir'], join(cwd, 'data'));
-      const { stdout } = await skerry(['status'], { cwd });
-      assert.match(stdout, mode === 'running' ? /running \(process \d+\), ready/ : /not running/);
-    });
-
-    test('buckets: create, list, info, versioning, policy, delete', async () => {
-      const made = await skerryJson<{ name: string; versioning: string }>(['bucket', 'create', 'photos'], { cwd });
-      assert.deepEqual([made.name, made.versioning], ['photos', 'Off']);
-      await skerryJson(['bucket', 'create', 'kept', '--versioning'], { cwd });
-      const listed = await skerryJson<readonly { name: string; versioning: string }[]>(['bucket', 'list'], { cwd });
-      assert.deepEqual(
-        listed.map(({ name, versioning }) => [name, versioning]),
-        [
-          ['kept', 'Enabled'],
-          ['photos', 'Off'],
-        ],
-      );
-      const { stdout } = await skerry(['bucket', 'list'], { cwd });
-      assert.match(stdout, /^NAME +OWNER +VERSIONING +CREATED\nkept +\S+ +Enabled +20\d\d-/);
-
-      await skerryJson(['bucket', 'versioning', 'photos', 'enabled'], { cwd });
-      assert.equal((await skerry(['bucket', 'versioning', 'photos'], { cwd })).stdout, 'Enabled\n');
-
-      writeFileSync(join(cwd, 'public.json'), JSON.stringify(PUBLIC));
-      await skerryJson(['bucket', 'policy', 'photos', 'public.json'], { cwd });
-      const info = await skerryJson<{ settings: object }>(['bucket', 'info', 'photos'], { cwd });
-      assert.deepEqual(info.settings, { policy: PUBLIC });
-      await skerryJson(['bucket', 'policy', 'photos', '--clear'], { cwd });
-      assert.equal((await skerry(['bucket', 'policy', 'photos'], { cwd })).stdout, 'no policy\n');
-
-      for (const name of ['kept', 'photos']) await skerryJson(['bucket', 'delete', name], { cwd });
-      assert.equal((await skerry(['bucket', 'list'], { cwd })).stdout, 'no buckets\n');
-    });
-
-    test('keys: create, list, info, disable, enable, policy, delete', async () => {
-      const made = await skerryJson<Key>(['key', 'create', '--policy', 'ro', '--access-key', 'READER'], { cwd });
-      assert.deepEqual([made.accessKeyId, made.policy, made.enabled], ['READER', 'ro', true]);
-      assert.ok((made.secretKey ?? '').length >= 40);
-      const list = await skerry(['key', 'list', '--json'], { cwd });
-      assert.equal(list.stdout.includes('secretKey'), false);
-      assert.ok((JSON.parse(list.stdout) as readonly Key[]).some(({ accessKeyId }) => accessKeyId === 'READER'));
-
-      assert.equal((await skerryJson<Key>(['key', 'disable', 'READER'], { cwd })).enabled, false);
-      assert.match((await skerry(['key', 'info', 'READER'], { cwd })).stdout, /state +disabled/);
-      assert.equal((await skerryJson<Key>(['key', 'enable', 'READER'], { cwd })).enabled, true);
-      writeFileSync(join(cwd, 'policy.json'), JSON.stringify(POLICY));
-      const changed = await skerryJson<Key>(['key', 'policy', 'READER', 'policy.json'], { cwd });
-      assert.deepEqual(changed.policy, POLICY);
-      await skerryJson(['key', 'delete', 'READER'], { cwd });
-      assert.equal((await skerryFails(['key', 'info', 'READER'], { cwd })).code, 'NotFound');
-    });
-
-    test('a secret of one`s own comes from a file, and is shown this once', async () => {
-      writeFileSync(join(cwd, 'secret'), 'my own secret key\n');
-      const { stdout } = await skerry(['key', 'create', '--access-key', 'MINE', '--secret-key-file', 'secret'], {
-        cwd,
-      });
-      assert.match(stdout, /secret key +my own secret key\n/);
-    });
-
-    test('refusals keep their code and say what to do', async () => {
-      await skerryJson(['bucket', 'create', 'taken'], { cwd });
-      const table: readonly (readonly [args: readonly string[], code: string])[] = [
-        [['bucket', 'create', 'taken'], 'BucketAlreadyOwnedByYou'],
-        [['bucket', 'create', 'Not_A_Name'], 'InvalidBucketName'],
-        [['bucket', 'create', 'other', '--owner', 'nobody'], 'NotFound'],
-        [['bucket', 'info', 'missing'], 'NoSuchBucket'],
-        [['bucket', 'delete', 'missing'], 'NoSuchBucket'],
-        [['bucket', 'versioning', 'missing', 'enabled'], 'NoSuchBucket'],
-        [['key', 'create', '--access-key', 'a b'], 'InvalidArgument'],
-        [['key', 'enable', 'NOBODY'], 'NotFound'],
-        [['key', 'delete', 'NOBODY'], 'NotFound'],
-      ];
-      // Opening a stopped site for each would take long and say nothing new.
-      const asked = mode === 'running' ? table : table.slice(0, 3);
-      for (const [args, code] of asked) assert.equal((await skerryFails(args, { cwd })).code, code, args.join(' '));
-      const { stderr } = await skerry(['bucket', 'info', 'missing'], { cwd });
-      assert.equal(stderr, 'skerry: there is no bucket missing\nhint: skerry bucket list shows them all\n');
-    });
+  before(async () => {
+    site = await serve({ cwd });
   });
-}
+  after(async () => {
+    await site?.end();
+    remove();
+  });
+
+  test('status', async () => {
+    const status = await skerryJson<Record<string, unknown>>(['status'], { cwd });
+    assert.deepEqual([status['running'], status['pid'], status['ready']], [true, site?.pid, true]);
+    assert.equal(status['dataDir'], join(cwd, 'data'));
+    assert.match((await skerry(['status'], { cwd })).stdout, /running \(process \d+\), ready/);
+  });
+
+  test('buckets: create, list, info, versioning, policy, delete', async () => {
+    const made = await skerryJson<{ name: string; versioning: string }>(['bucket', 'create', 'photos'], { cwd });
+    assert.deepEqual([made.name, made.versioning], ['photos', 'Off']);
+    await skerryJson(['bucket', 'create', 'kept', '--versioning'], { cwd });
+    const listed = await skerryJson<readonly { name: string; versioning: string }[]>(['bucket', 'list'], { cwd });
+    assert.deepEqual(
+      listed.map(({ name, versioning }) => [name, versioning]),
+      [
+        ['kept', 'Enabled'],
+        ['photos', 'Off'],
+      ],
+    );
+    const { stdout } = await skerry(['bucket', 'list'], { cwd });
+    assert.match(stdout, /^NAME +OWNER +VERSIONING +CREATED\nkept +\S+ +Enabled +20\d\d-/);
+
+    await skerryJson(['bucket', 'versioning', 'photos', 'enabled'], { cwd });
+    assert.equal((await skerry(['bucket', 'versioning', 'photos'], { cwd })).stdout, 'Enabled\n');
+
+    writeFileSync(join(cwd, 'public.json'), JSON.stringify(PUBLIC));
+    await skerryJson(['bucket', 'policy', 'photos', 'public.json'], { cwd });
+    const info = await skerryJson<{ settings: object }>(['bucket', 'info', 'photos'], { cwd });
+    assert.deepEqual(info.settings, { policy: PUBLIC });
+    await skerryJson(['bucket', 'policy', 'photos', '--clear'], { cwd });
+    assert.equal((await skerry(['bucket', 'policy', 'photos'], { cwd })).stdout, 'no policy\n');
+
+    for (const name of ['kept', 'photos']) await skerryJson(['bucket', 'delete', name], { cwd });
+    assert.equal((await skerry(['bucket', 'list'], { cwd })).stdout, 'no buckets\n');
+  });
+
+  test('keys: create, list, info, disable, enable, policy, delete', async () => {
+    const made = await skerryJson<Key>(['key', 'create', '--policy', 'ro', '--access-key', 'READER'], { cwd });
+    assert.deepEqual([made.accessKeyId, made.policy, made.enabled], ['READER', 'ro', true]);
+    assert.ok((made.secretKey ?? '').length >= 40);
+    const list = await skerry(['key', 'list', '--json'], { cwd });
+    assert.equal(list.stdout.includes('secretKey'), false);
+    assert.ok((JSON.parse(list.stdout) as readonly Key[]).some(({ accessKeyId }) => accessKeyId === 'READER'));
+
+    assert.equal((await skerryJson<Key>(['key', 'disable', 'READER'], { cwd })).enabled, false);
+    assert.match((await skerry(['key', 'info', 'READER'], { cwd })).stdout, /state +disabled/);
+    assert.equal((await skerryJson<Key>(['key', 'enable', 'READER'], { cwd })).enabled, true);
+    writeFileSync(join(cwd, 'policy.json'), JSON.stringify(POLICY));
+    const changed = await skerryJson<Key>(['key', 'policy', 'READER', 'policy.json'], { cwd });
+    assert.deepEqual(changed.policy, POLICY);
+    await skerryJson(['key', 'delete', 'READER'], { cwd });
+    assert.equal((await skerryFails(['key', 'info', 'READER'], { cwd })).code, 'NotFound');
+  });
+
+  test('a secret of one`s own comes from a file, and is shown this once', async () => {
+    writeFileSync(join(cwd, 'secret'), 'my own secret key\n');
+    const { stdout } = await skerry(['key', 'create', '--access-key', 'MINE', '--secret-key-file', 'secret'], {
+      cwd,
+    });
+    assert.match(stdout, /secret key +my own secret key\n/);
+  });
+
+  test('refusals keep their code and say what to do', async () => {
+    await skerryJson(['bucket', 'create', 'taken'], { cwd });
+    const table: readonly (readonly [args: readonly string[], code: string])[] = [
+      [['bucket', 'create', 'taken'], 'BucketAlreadyOwnedByYou'],
+      [['bucket', 'create', 'Not_A_Name'], 'InvalidBucketName'],
+      [['bucket', 'create', 'other', '--owner', 'nobody'], 'NotFound'],
+      [['bucket', 'info', 'missing'], 'NoSuchBucket'],
+      [['bucket', 'delete', 'missing'], 'NoSuchBucket'],
+      [['bucket', 'versioning', 'missing', 'enabled'], 'NoSuchBucket'],
+      [['key', 'create', '--access-key', 'a b'], 'InvalidArgument'],
+      [['key', 'enable', 'NOBODY'], 'NotFound'],
+      [['key', 'delete', 'NOBODY'], 'NotFound'],
+    ];
+    const errors = await Promise.all(table.map(async ([args]) => skerryFails(args, { cwd })));
+    assert.deepEqual(
+      errors.map((error, at) => [table[at]?.[0], error.code]),
+      table,
+    );
+    const { stderr } = await skerry(['bucket', 'info', 'missing'], { cwd });
+    assert.equal(stderr, 'skerry: there is no bucket missing\nhint: skerry bucket list shows them all\n');
+  });
+});
+
+describe('administration of a stopped site', () => {
+  const { path: cwd, remove } = scratch();
+  after(remove);
+
+  test('works on its data, and leaves it to the next start', async () => {
+    await (await serve({ cwd })).end();
+    const status = await skerryJson<Record<string, unknown>>(['status'], { cwd });
+    assert.deepEqual([status['running'], status['dataDir']], [false, join(cwd, 'data')]);
+    await skerryJson(['bucket', 'create', 'photos', '--versioning'], { cwd });
+    const [bucket] = await skerryJson<readonly { name: string; versioning: string }[]>(['bucket', 'list'], { cwd });
+    assert.deepEqual([bucket?.name, bucket?.versioning], ['photos', 'Enabled']);
+    assert.equal((await skerryFails(['bucket', 'create', 'photos'], { cwd })).code, 'BucketAlreadyOwnedByYou');
+    const made = await skerryJson<Key>(['key', 'create', '--access-key', 'READER', '--policy', 'ro'], { cwd });
+    assert.ok((made.secretKey ?? '').length >= 40);
+    assert.equal((await skerryJson<Key>(['key', 'disable', 'READER'], { cwd })).enabled, false);
+    await skerryJson(['key', 'delete', 'READER'], { cwd });
+    await skerryJson(['bucket', 'delete', 'photos'], { cwd });
+    const { stdout, stderr } = await skerry(['status'], { cwd });
+    assert.match(stdout, /state +not running/);
+    assert.equal(stderr, '', 'no logs of a site that does not serve');
+  });
+});
 
 describe('what one side makes the other uses', () => {
   const { path: cwd, remove } = scratch();

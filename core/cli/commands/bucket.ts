@@ -12,7 +12,7 @@ import {
 import { withAdmin } from '../admin-access.ts';
 import { command, group, type MakeCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
-import { facts, print, table, time, type GlobalOptions, type Terminal } from '../terminal.ts';
+import { facts, print, table, time, type GlobalOptions } from '../terminal.ts';
 
 interface Named extends GlobalOptions {
   readonly name: string;

@@ -102,19 +102,10 @@ interface OptionSchema {
 function optionsTable({ options }: Plugin): string {
   const required = new Set(options.required);
   const rows = Object.entries(options.properties).map(([name, schema]) => {
-    const {
-      type,
-      default: standard,
-      description,
-    } = schema as {
-      readonly type?: string | readonly string[];
-      readonly enum?: readonly unknown[];
-      readonly default?: unknown;
-      readonly description?: string;
-    };
-    const shown = standard === undefined ? (required.has(name) ? 'required' : 'none') : JSON.stringify(standard);
-    const allowed = (schema as { readonly enum?: readonly unknown[] }).enum?.join(' | ');
-    return [name, allowed ?? [type ?? ''].flat().join(' | '), shown, description ?? ''];
+    const { type = '', enum: words, default: standard, description = '' } = schema as OptionSchema;
+    const absent = required.has(name) ? 'required' : 'none';
+    const shown = standard === undefined ? absent : JSON.stringify(standard);
+    return [name, (words ?? [type].flat()).join(' | '), shown, description];
   });
   return table(['option', 'type', 'default', 'meaning'], rows, 'no options');
 }

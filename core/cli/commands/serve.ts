@@ -56,7 +56,7 @@ function announce(site: Site, status: SiteStatus, { terminal, json, loaded }: An
     const url = addresses.find((address) => address.startsWith('http'));
     const s3 = loaded.config.plugins.gateways.find(({ use }) => use === 's3');
     const endpoint = s3 === undefined || url === undefined ? undefined : reachable(url);
-    const region = String(s3?.['region'] ?? '');
+    const region = typeof s3?.['region'] === 'string' ? s3['region'] : 'us-east-1';
     terminal.out(welcome({ credentialsFile: made.file, endpoint, region, cwd: terminal.cwd }));
   }
   terminal.out(`ready ${addresses.join(' ')}`);

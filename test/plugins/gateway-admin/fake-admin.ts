@@ -1,5 +1,5 @@
 /** An AdminService that remembers what it was asked and answers from a table. */
-import type { AdminService, SiteStatus } from '../../../core/contracts/index.ts';
+import type { AdminService } from '../../../core/contracts/index.ts';
 
 export interface FakeAdmin {
   readonly admin: AdminService;
@@ -22,7 +22,7 @@ export const BUCKET = { name: 'b', owner: 'u', createdAtMs: 1, versioning: 'Off'
 
 export function fakeAdmin(dataDir: string): FakeAdmin {
   const answers: Record<keyof AdminService, unknown> = {
-    status: { site: 'waw', dataDir, ready: true } as SiteStatus,
+    status: { site: 'waw', dataDir, ready: true },
     listKeys: [KEY],
     createKey: { ...KEY, secretKey: 'shown-this-once' },
     setKeyEnabled: KEY,
@@ -44,5 +44,5 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
       return (await instead[method as keyof AdminService]?.()) ?? answer;
     },
   ]);
-  return { admin: Object.fromEntries(methods) as unknown as AdminService, calls, instead };
+  return { admin: Object.fromEntries(methods) as AdminService, calls, instead };
 }
