@@ -36,7 +36,7 @@ const STORING_MAX = 2;
 const SLAB_BYTES = 128 * 1024;
 
 /** Slabs of all uploads that wait for reuse, at most. */
-const IDLE_SLABS_MAX = 128;
+const IDLE_SLABS_MAX = 64;
 const NO_BYTES = new Uint8Array(0);
 
 interface OpenChunk {

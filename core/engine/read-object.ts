@@ -32,7 +32,7 @@ export interface ObjectReader {
 }
 
 export interface ReaderDeps extends ChunkFinderDeps {
-  /** Buffers of all readers together; default 32 MiB. */
+  /** Buffers of all readers together; default 16 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -54,7 +54,7 @@ interface Piece {
 
 export function createObjectReader(deps: ReaderDeps): ObjectReader {
   const chunks = new ChunkFinder(deps);
-  const pool = createBufferPool(deps.memoryBytes ?? 32 * MIB);
+  const pool = createBufferPool(deps.memoryBytes ?? 16 * MIB);
   const loadNode = (entry: ManifestEntry): Promise<readonly ManifestEntry[]> => chunks.loadNode(entry);
 
   async function* located(range: ReadRange): AsyncGenerator<Located> {
