@@ -8,10 +8,9 @@ import { digestOf, hashOf, toBase64, toHex } from './checksums.ts';
 import type { Ingested } from './ingest.ts';
 import { walkRange, type Segment } from './manifest.ts';
 import { bytesOf } from './open-object.ts';
-import type { PartBytes } from './put-part.ts';
 import { stablePieces } from './read-object.ts';
 import type { Placement } from './records.ts';
-import type { MultipartDeps } from './uploads.ts';
+import type { MultipartDeps, PartBytes } from './uploads.ts';
 import type { FoundVersion } from './versions.ts';
 
 interface Range {

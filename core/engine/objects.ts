@@ -195,7 +195,7 @@ async function copyObject(
     const content: VersionContent = {
       ...found.info.content,
       ...stored.content,
-      ...(replace ?? {}),
+      ...replace,
       ...(storageClass === undefined ? {} : { storageClass }),
     };
     const settings =

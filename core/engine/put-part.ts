@@ -1,22 +1,14 @@
 /** One part of a multipart upload: received, or copied from an object. */
 import { SkerryError } from '../contracts/index.ts';
-import type {
-  BodySource,
-  ManifestEntry,
-  ObjectChecksum,
-  ObjectService,
-  PartInfo,
-  UploadRef,
-} from '../contracts/index.ts';
+import type { BodySource, ObjectService, PartInfo, UploadRef } from '../contracts/index.ts';
 import { holdEntries, placeChunks, releaseEntries } from './chunk-refs.ts';
 import { copyRange } from './copy-range.ts';
-import type { Ingested } from './ingest.ts';
 import { chunkKey, partKey, refOwner, uploadKey } from './keys.ts';
 import { settle } from './objects.ts';
 import type { PartRecord, Placement, UploadRecord } from './records.ts';
 import { storeManifest } from './store-manifest.ts';
 import { appendedLocators } from './sync-ledger.ts';
-import { checkPartNumber, findUpload, uploadIn, type MultipartDeps } from './uploads.ts';
+import { checkPartNumber, findUpload, uploadIn, type MultipartDeps, type PartBytes } from './uploads.ts';
 import { findObject } from './versions.ts';
 
 type PutPartInput = Parameters<ObjectService['putPart']>[0];
@@ -26,15 +18,6 @@ type CopyPartResult = Awaited<ReturnType<ObjectService['copyPart']>>;
 const PART_MAX_BYTES = 5 * 1024 ** 3;
 /** Chunks that a part lists itself; more lie in a node, so that an upload of 10,000 parts stays small to complete. */
 const PART_TOP_MAX = 4;
-
-/** The bytes of a part, stored. */
-export interface PartBytes extends Pick<Ingested, 'placements' | 'release' | 'settled'> {
-  readonly size: number;
-  readonly md5Hex: string;
-  readonly checksums: readonly ObjectChecksum[];
-  /** Data entries. */
-  readonly manifest: readonly ManifestEntry[];
-}
 
 export async function putPart(deps: MultipartDeps, input: PutPartInput): Promise<PartInfo> {
   const { number, signal } = input;

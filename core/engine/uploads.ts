@@ -1,9 +1,18 @@
 /** What all multipart operations share: their ports, upload ids, and how an upload is found. Uploads in flight are local to the site. */
 import { SkerryError } from '../contracts/index.ts';
-import type { Clock, Logger, MetaReader, Random, SiteId, UploadRef } from '../contracts/index.ts';
+import type {
+  Clock,
+  Logger,
+  ManifestEntry,
+  MetaReader,
+  ObjectChecksum,
+  Random,
+  SiteId,
+  UploadRef,
+} from '../contracts/index.ts';
 import { noSuchBucket } from './buckets.ts';
 import type { Committer } from './committer.ts';
-import type { Ingest } from './ingest.ts';
+import type { Ingest, Ingested } from './ingest.ts';
 import { bucketKey, uploadKey } from './keys.ts';
 import type { BeforeWriteVeto } from './objects.ts';
 import type { ObjectReader } from './read-object.ts';
@@ -24,6 +33,15 @@ export interface MultipartDeps extends StoreManifestDeps {
   readonly siteId: SiteId;
   /** Every part but the last has at least this many bytes; default 5 MiB. */
   readonly partMinBytes?: number;
+}
+
+/** The bytes of a part, stored. */
+export interface PartBytes extends Pick<Ingested, 'placements' | 'release' | 'settled'> {
+  readonly size: number;
+  readonly md5Hex: string;
+  readonly checksums: readonly ObjectChecksum[];
+  /** Data entries. */
+  readonly manifest: readonly ManifestEntry[];
 }
 
 export const PARTS_MAX = 10_000;

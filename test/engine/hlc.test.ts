@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { HLC_ZERO, formatHlc, hlcCounter, hlcWallMs, isHlc, mergeHlc, nextHlc } from '../../core/engine/hlc.ts';
 
 const WALL = fc.integer({ min: 0, max: 2 ** 48 - 2 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { advanceVector, coversDot, coversVector, joinVectors, meetVectors, seqOf } from '../../core/engine/vector.ts';
 import type { VersionVector } from '../../core/contracts/index.ts';
 

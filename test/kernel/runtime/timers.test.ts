@@ -17,15 +17,16 @@ test('a timer never fires before its delay', async () => {
 
 test('a cancelled timer does not fire, and one longer than setTimeout allows does not fire at once', async () => {
   const fired: string[] = [];
-  const cancelled = nodeTimers.after(0, () => fired.push('cancelled'));
+  const fire = (name: string) => (): void => void fired.push(name);
+  const cancelled = nodeTimers.after(0, fire('cancelled'));
   cancelled.cancel();
   cancelled.cancel();
-  const long = nodeTimers.after(2 ** 40, () => fired.push('long'), { unref: true });
+  const long = nodeTimers.after(2 ** 40, fire('long'), { unref: true });
   await nodeTimers.sleep(2);
   long.cancel();
   assert.deepEqual(fired, []);
   assert.throws(
-    () => nodeTimers.after(Number.NaN, () => fired.push('never')),
+    () => nodeTimers.after(Number.NaN, fire('never')),
     (error) => isSkerryError(error, 'InvalidArgument'),
   );
 });
