@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: signed requests from a process of its own against a durable site. Prints medians over the rounds.
  *
- *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json]
+ *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--profile dir]
  *   npm run bench -- million [--objects 1000000]
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -9,25 +9,31 @@ import { parseArgs } from 'node:util';
 import { BUCKET, startGenerator, type Generator } from './generator-process.ts';
 import { benchMillion } from './million.ts';
 import { median, table, type Row, type Run } from './report.ts';
-import { scenarios, type RoundResult, type Scenario } from './scenarios.ts';
+import { scenarios, warmUpOf, type RoundResult, type Scenario } from './scenarios.ts';
 import { startServer, type BenchServer } from './server.ts';
 
 interface Settings {
   readonly only: string | undefined;
   readonly scale: number;
   readonly rounds: number;
+  /** Directory for a CPU profile of the server. */
+  readonly profile: string | undefined;
 }
 
 async function measure(server: BenchServer, generator: Generator, scenario: Scenario, rounds: number): Promise<Row> {
   const results: { readonly round: RoundResult; readonly cpu: number }[] = [];
-  await server.peakBytes();
-  for (let i = 0; i < rounds; i++) {
-    const prefix = `${scenario.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}-${i}/`;
-    if (scenario.preload > 0) await generator.tell({ kind: 'preload', scenario, prefix });
+  const run = async (what: Scenario, name: string): Promise<void> => {
+    const prefix = `${scenario.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}-${name}/`;
+    if (what.preload > 0) await generator.tell({ kind: 'preload', scenario: what, prefix });
     const before = await server.cpuSeconds();
-    const round = (await generator.tell({ kind: 'round', scenario, prefix })) as RoundResult;
+    const round = (await generator.tell({ kind: 'round', scenario: what, prefix })) as RoundResult;
     results.push({ round, cpu: (await server.cpuSeconds()) - before });
-  }
+  };
+  // A round that does not count: what is compiled at first use, and pages touched for the first time, are no steady state.
+  await run(warmUpOf(scenario), 'warm-up');
+  results.length = 0;
+  await server.peakBytes();
+  for (let i = 0; i < rounds; i++) await run(scenario, String(i));
   const pick = (value: (result: (typeof results)[number]) => number): number => median(results.map(value));
   const gb = ({ round }: (typeof results)[number]): number => (round.operations * scenario.sizeBytes) / 1e9;
   return {
@@ -43,8 +49,8 @@ async function measure(server: BenchServer, generator: Generator, scenario: Scen
   };
 }
 
-async function benchAll({ only, scale, rounds }: Settings): Promise<Run> {
-  const server = await startServer(BUCKET);
+async function benchAll({ only, scale, rounds, profile }: Settings): Promise<Run> {
+  const server = await startServer(BUCKET, profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]);
   const generator = await startGenerator(server);
   const rows: Row[] = [];
   try {
@@ -69,6 +75,7 @@ const { values, positionals } = parseArgs({
     objects: { type: 'string', default: '1000000' },
     json: { type: 'string' },
     compare: { type: 'string' },
+    profile: { type: 'string' },
   },
 });
 
@@ -76,7 +83,8 @@ if (positionals[0] === 'million') {
   process.stdout.write(`${await benchMillion(Number(values.objects))}\n`);
 } else {
   const before = values.compare === undefined ? undefined : (JSON.parse(await readFile(values.compare, 'utf8')) as Run);
-  const run = await benchAll({ only: values.only, scale: Number(values.scale), rounds: Number(values.rounds) });
+  const { only, profile } = values;
+  const run = await benchAll({ only, profile, scale: Number(values.scale), rounds: Number(values.rounds) });
   process.stdout.write(`${table(run, before)}\n`);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(run, undefined, 2));
 }

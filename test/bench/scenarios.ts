@@ -47,6 +47,13 @@ function make(verb: Verb, sizeBytes: number, concurrency: number, operations: nu
   };
 }
 
+/** A round long enough for the compiler to have seen every path of the scenario often. */
+export function warmUpOf(scenario: Scenario): Scenario {
+  const most = scenario.verb === 'LIST' ? 100 : scenario.sizeBytes >= MIB ? 2 * scenario.concurrency : 3000;
+  const operations = Math.min(scenario.operations, most);
+  return { ...scenario, operations, preload: scenario.verb === 'DELETE' ? operations : scenario.preload };
+}
+
 /** `scale` 1 is the full run; smaller is quicker and noisier. */
 export function scenarios(scale: number): readonly Scenario[] {
   const count = (full: number, concurrency: number): number => Math.max(concurrency, Math.round(full * scale));

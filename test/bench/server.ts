@@ -21,11 +21,11 @@ const CLI = new URL('../../core/cli.ts', import.meta.url).pathname;
 /** Linux counts CPU time in ticks of 10 ms. */
 const TICKS_PER_SECOND = 100;
 
-export async function startServer(bucket: string, extra: readonly string[] = []): Promise<BenchServer> {
+export async function startServer(bucket: string, nodeFlags: readonly string[] = []): Promise<BenchServer> {
   const dir = await mkdtemp(join(tmpdir(), 'skerry-bench-'));
   const child = spawn(
     process.execPath,
-    [CLI, 'serve', '--data-dir', join(dir, 'data'), '--listen', '127.0.0.1:0', '--json', ...extra],
+    [...nodeFlags, CLI, 'serve', '--data-dir', join(dir, 'data'), '--listen', '127.0.0.1:0', '--json'],
     {
       env: {
         ...process.env,
