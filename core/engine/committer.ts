@@ -18,13 +18,19 @@ import {
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
-import { HLC_ZERO, nextHlc } from './hlc.ts';
+import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
 import { clockKey, oplogKey } from './keys.ts';
 import type { ClockRecord } from './records.ts';
-import { makeStamp } from './stamp.ts';
+import { makeStamp, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { isReadNeeded, transact, type Txn } from './txn.ts';
-import { EMPTY_VECTOR, advanceVector, seqOf } from './vector.ts';
+import { EMPTY_VECTOR, advanceVector, coversDot, coversVector, seqOf } from './vector.ts';
+
+/**
+ * `applied`; `known`: the vector covers it already; `early`: something that it comes after is missing, its own predecessor or what
+ * it had seen; `held`: its clock is too far ahead of ours (rule 11). Only `applied` changes anything.
+ */
+export type ApplyOutcome = 'applied' | 'known' | 'early' | 'held';
 
 /** What an intent decides with. Valid during `decide` only. */
 export interface CommitContext {
@@ -33,6 +39,8 @@ export interface CommitContext {
   readonly nowMs: number;
   /** Stamps, logs and applies one new op of this site; `local` is what only this site knows of it. */
   author(body: OpBody, local?: ApplyLocal): Op;
+  /** Logs and applies one op of another origin, unchanged; says why when it did not. */
+  apply(op: Op, local?: ApplyLocal): ApplyOutcome;
   /** The vector with everything authored so far. */
   vector(): VersionVector;
   readonly effects: Effects;
@@ -56,6 +64,8 @@ export interface CommitterDeps {
   readonly origin: Origin;
   /** Facts after a flush: ops that are durable and what they let go of. Must not throw. */
   readonly onCommitted: (ops: readonly Op[], effects: Effects) => void;
+  /** An op this far ahead of the wall clock is held, milliseconds. */
+  readonly maxClockDriftMs: number;
   /** Most intents of one flush, default 256. */
   readonly groupMax?: number;
 }
@@ -179,6 +189,15 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
       ops.push(op);
       return op;
     },
+    apply(op, local) {
+      const refusal = whyNot(op, clock.vector, nowMs + deps.maxClockDriftMs);
+      if (refusal) return refusal;
+      txn.put(oplogKey(op.dot.origin, op.dot.seq), op);
+      applyOp({ txn, effects, newest: stampHlc(op.stamp) > clock.hlc }, op, local);
+      clock = { hlc: mergeHlc(clock.hlc, stampHlc(op.stamp)), vector: advanceVector(clock.vector, op.dot) };
+      ops.push(op);
+      return 'applied';
+    },
   };
   const outcomes = group.map(({ intent }): Outcome => {
     const before = { clock, ops: ops.length, effects: effects.mark() };
@@ -194,4 +213,11 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
   });
   if (ops.length > 0) txn.put(clockKey, clock);
   return { outcomes, ops, effects };
+}
+
+/** Ops are applied in order per origin, after everything they had seen, and not from the future. */
+function whyNot(op: Op, vector: VersionVector, latestMs: number): Exclude<ApplyOutcome, 'applied'> | undefined {
+  if (coversDot(vector, op.dot)) return 'known';
+  if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1 || !coversVector(vector, op.deps)) return 'early';
+  return hlcWallMs(stampHlc(op.stamp)) > latestMs ? 'held' : undefined;
 }

@@ -38,8 +38,12 @@ import { originOf } from './stamp.ts';
 import { ledgerSyncs } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
+const DEFAULT_MAX_CLOCK_DRIFT_MS = 60_000;
+
 export interface EngineOptions {
   readonly ingest?: IngestOptions;
+  /** An op of another site this far ahead of the wall clock is held, milliseconds; default 60,000. */
+  readonly maxClockDriftMs?: number;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
 }
@@ -90,6 +94,7 @@ export function createEngine(given: EngineDeps): Engine {
   const committer = createCommitter({
     ...deps,
     origin: originOf(deps.siteId, deps.incarnation),
+    maxClockDriftMs: deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
     onCommitted(ops, effects) {
       if (ops.length > 0) opLog.append(ops);
       reclaimer.free(effects.freed);

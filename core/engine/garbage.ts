@@ -43,33 +43,35 @@ export interface GarbageCollector {
 }
 
 export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
-  let closed = false;
+  const stop = new AbortController();
   let timer: { cancel(): void } | undefined;
   let running: Promise<number> | undefined;
 
   function run(): Promise<number> {
-    running ??= collect(deps, () => closed).finally(() => (running = undefined));
+    running ??= collect(deps, stop.signal).finally(() => (running = undefined));
     return running;
   }
 
+  function wake(): void {
+    if (stop.signal.aborted || timer) return;
+    timer = deps.timers.after(DELAY_MS, passSoon, { unref: true });
+  }
+
+  function passSoon(): void {
+    timer = undefined;
+    // A pass that is under way may be past what was let go of meanwhile.
+    if (running) return wake();
+    run().catch((error: unknown) => {
+      if (isSkerryError(error, 'Closed')) return;
+      deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
+    });
+  }
+
   return {
-    wake() {
-      if (closed || timer) return;
-      timer = deps.timers.after(
-        DELAY_MS,
-        () => {
-          timer = undefined;
-          run().catch((error: unknown) => {
-            if (!isSkerryError(error, 'Closed'))
-              deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
-          });
-        },
-        { unref: true },
-      );
-    },
+    wake,
     run,
     async close() {
-      closed = true;
+      stop.abort();
       timer?.cancel();
       await running?.catch((error: unknown) => {
         if (!isSkerryError(error, 'Closed')) throw error;
@@ -78,17 +80,17 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
   };
 }
 
-async function collect(deps: GarbageDeps, stopped: () => boolean): Promise<number> {
+async function collect(deps: GarbageDeps, stop: AbortSignal): Promise<number> {
   const prefix = garbagePrefix();
   const { to } = tupleRange(prefix);
   let from: Uint8Array | undefined = prefix;
   let collected = 0;
-  while (from && !stopped()) {
+  while (from && !stop.aborted) {
     const rows = await deps.reader.scan({ space: 'queues', from, to, limit: BATCH });
     const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix.length)).toString('utf8'));
     // A read that began before these were let go of may still look them up.
-    if (hashes.length > 0) await deps.reclaimer.barrier();
-    for (const hash of hashes) if (!stopped() && (await collectOne(deps, hash))) collected++;
+    if (hashes.length > 0) await deps.reclaimer.barrier(stop);
+    for (const hash of hashes) if (!stop.aborted && (await collectOne(deps, hash))) collected++;
     const last = rows.at(-1);
     from = rows.length === BATCH && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
   }

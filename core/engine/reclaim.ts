@@ -15,8 +15,8 @@ export interface Reclaimer {
   beginRead(): () => void;
   /** Frees once all reads that run now have ended. */
   free(locators: readonly Locator[]): void;
-  /** Resolves when all reads that run now have ended. */
-  barrier(): Promise<void>;
+  /** Resolves when all reads that run now have ended, or the signal aborts. */
+  barrier(signal: AbortSignal): Promise<void>;
   /** Resolves when everything freed so far has been handed to the chunk-store or is blocked by a running read. */
   settle(): Promise<void>;
 }
@@ -73,9 +73,12 @@ export function createReclaimer({
       turn().freed.push(...locators);
       retire();
     },
-    barrier() {
+    barrier(signal) {
       const ended = turn();
-      const passed = new Promise<void>((resolve) => ended.waiters.push(resolve));
+      const passed = new Promise<void>((resolve) => {
+        ended.waiters.push(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
       retire();
       return passed;
     },

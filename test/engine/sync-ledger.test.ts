@@ -50,6 +50,7 @@ describe('records whose sync failed', () => {
       metaStore,
       chunkStore: ledger,
       origin: 'a.0',
+      maxClockDriftMs: 60_000,
       onCommitted: () => {},
     });
     const commit = (appended: readonly string[]): Promise<string> =>
