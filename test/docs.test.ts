@@ -1,14 +1,12 @@
 /** The pages hold: links lead somewhere, every command in them exists with its flags, and the tour of the README really runs. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { scratch, serve, skerry } from './cli/command.ts';
+import { shell, withoutClients } from './cli/shell.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'plugins/*/README.md'], { cwd: ROOT }).sort();
@@ -80,12 +78,7 @@ describe('pages', () => {
   });
 });
 
-const NEEDED = ['aws', 'rclone', 'curl'];
-const missing = NEEDED.filter(
-  (name) => !(process.env['PATH'] ?? '').split(delimiter).some((directory) => existsSync(join(directory, name))),
-);
-const skip =
-  missing.length > 0 && process.env['REQUIRE_CLIENTS'] !== '1' ? `not installed: ${missing.join(', ')}` : false;
+const skip = withoutClients('aws', 'rclone', 'curl');
 
 describe('the tour of README.md', { skip }, () => {
   test('runs as it stands, on the real clients', async () => {
@@ -109,14 +102,3 @@ describe('the tour of README.md', { skip }, () => {
     }
   });
 });
-
-async function shell(script: string, cwd: string): Promise<{ readonly code: number | null; readonly output: string }> {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(AWS_|RCLONE_|SKERRY|NODE_TEST)/.test(name));
-  const child = spawn('bash', ['-c', `exec 2>&1\n${script}`], {
-    cwd,
-    env: { ...Object.fromEntries(kept), HOME: cwd, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
-  return { code, output };
-}

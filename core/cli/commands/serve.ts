@@ -1,5 +1,4 @@
 /** `skerry serve`: runs a site until it is told to stop. */
-import type { SiteStatus } from '../../contracts/index.ts';
 import type { LoadedConfig } from '../../kernel/config/types.ts';
 import type { Site } from '../../kernel/site.ts';
 import { command, type MakeCommand } from '../command.ts';
@@ -26,7 +25,7 @@ export const serveCommand: MakeCommand = (terminal) =>
       const signals = stopOnSignals(site, terminal, options.json);
       try {
         await site.start();
-        if (!signals.received()) announce(site, await site.status(), { terminal, json: options.json, loaded });
+        if (!signals.received()) announce(site, { terminal, json: options.json, loaded });
         await site.whenStopped();
       } finally {
         signals.ignore();
@@ -41,15 +40,15 @@ interface Announcement {
 }
 
 /** Once everything answers: the first start's credentials, then the one line that scripts wait for. */
-function announce(site: Site, status: SiteStatus, { terminal, json, loaded }: Announcement): void {
+function announce(site: Site, { terminal, json, loaded }: Announcement): void {
   const root = site.rootCredentials();
   const addresses = site.addresses();
   const made = root?.created === true ? root : undefined;
   if (json) {
-    const { site: id, pid, dataDir } = status;
+    const { dataDir } = loaded.config;
     const credentials =
       made === undefined ? {} : { rootCredentials: { file: made.file, accessKeyId: made.accessKeyId } };
-    terminal.out(JSON.stringify({ event: 'ready', site: id, pid, dataDir, addresses, ...credentials }));
+    terminal.out(JSON.stringify({ event: 'ready', pid: process.pid, dataDir, addresses, ...credentials }));
     return;
   }
   if (made !== undefined) {
