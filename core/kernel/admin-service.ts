@@ -4,9 +4,11 @@ import {
   isSkerryError,
   SkerryError,
   type AdminService,
+  type Auth,
   type BucketInfo,
   type BucketSettingName,
   type BucketSummary,
+  type Json,
   type ListedVersion,
   type ObjectService,
   type SiteStatus,
@@ -16,6 +18,7 @@ import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
   readonly engine: Pick<Engine, 'objects' | 'identities'>;
+  readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
   readonly requestStop: () => void;
@@ -42,7 +45,7 @@ const SETTINGS: Readonly<Record<BucketSettingName, true>> = {
 };
 const PAGE = 1000;
 
-export function createAdminService({ engine, status, requestStop }: AdminDeps): AdminService {
+export function createAdminService({ engine, auth, status, requestStop }: AdminDeps): AdminService {
   const { objects, identities } = engine;
   return {
     status,
@@ -72,7 +75,9 @@ export function createAdminService({ engine, status, requestStop }: AdminDeps): 
       await objects.deleteBucket(name);
     },
     async setBucketSetting(name, setting, value) {
-      await objects.putBucketSetting(name, settingName(setting), value);
+      const known = settingName(setting);
+      if (value !== null) checkSetting(known, value, { bucket: name, auth });
+      await objects.putBucketSetting(name, known, value);
     },
     async getBucketSetting(name, setting) {
       const known = settingName(setting);
@@ -97,6 +102,17 @@ function settingName(name: string): BucketSettingName {
     'InvalidArgument',
     `${name} is not a bucket setting; known: ${Object.keys(SETTINGS).join(', ')}`,
   );
+}
+
+/** What a gateway checks before it stores: the service below takes values as they come. */
+function checkSetting(
+  setting: BucketSettingName,
+  value: Json,
+  { bucket, auth }: { readonly bucket: string; readonly auth: AdminDeps['auth'] },
+): void {
+  if (setting === 'policy') auth.validatePolicy(value, bucket);
+  if (setting === 'versioning' && value !== 'Enabled' && value !== 'Suspended')
+    throw new SkerryError('InvalidArgument', 'versioning must be Enabled or Suspended');
 }
 
 function summary({ name, owner, createdAtMs, versioning }: BucketInfo): BucketSummary {

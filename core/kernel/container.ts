@@ -87,7 +87,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
-  admin: ({ engine, status, requestStop }) => createAdminService({ engine, status, requestStop }),
+  admin: ({ engine, auth, status, requestStop }) => createAdminService({ engine, auth, status, requestStop }),
   gateways: ({ loaded: { plugins }, depsOf, engine, auth, admin, health, hooks, withGateways }) => {
     const services = {
       objects: engine.objects,

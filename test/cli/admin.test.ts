@@ -95,10 +95,12 @@ describe('administration of a running site', () => {
 
   test('refusals keep their code and say what to do', async () => {
     await skerryJson(['bucket', 'create', 'taken'], { cwd });
+    writeFileSync(join(cwd, 'no-policy.json'), '{"Statement":[{"Effect":"Maybe"}]}');
     const table: readonly (readonly [args: readonly string[], code: string])[] = [
       [['bucket', 'create', 'taken'], 'BucketAlreadyOwnedByYou'],
       [['bucket', 'create', 'Not_A_Name'], 'InvalidBucketName'],
       [['bucket', 'create', 'other', '--owner', 'nobody'], 'NotFound'],
+      [['bucket', 'policy', 'taken', 'no-policy.json'], 'InvalidArgument'],
       [['bucket', 'info', 'missing'], 'NoSuchBucket'],
       [['bucket', 'delete', 'missing'], 'NoSuchBucket'],
       [['bucket', 'versioning', 'missing', 'enabled'], 'NoSuchBucket'],
