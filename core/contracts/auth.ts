@@ -111,6 +111,7 @@ export interface Auth extends Lifecycle {
   /**
    * Rejects with SkerryError `Unauthenticated` or `AccessDenied`; `details.reason` is the S3 code to show: `AccessDenied`, `InvalidAccessKeyId`,
    * `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AuthorizationHeaderMalformed`, `AuthorizationQueryParametersError`, `ExpiredToken`, ... Constant-time in the secret.
+   * `details.fields` (names to strings) are further elements of the error that the client may see (`StringToSign`, `ServerTime`, ...).
    */
   authenticate(request: AuthRequest): Promise<Authenticated>;
   /**

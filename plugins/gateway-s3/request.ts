@@ -23,6 +23,8 @@ export interface Target {
   readonly rawPath: string;
   readonly rawQuery: string;
   readonly bucket?: string;
+  /** The bucket, when the Host named it: signatures of version 2 cover it. */
+  readonly virtualHostBucket?: string;
   readonly key?: string;
   readonly query: ReadonlyMap<string, string>;
 }
@@ -94,11 +96,17 @@ export function parseTarget(target: string, host: string, domains: readonly stri
   const rawQuery = mark < 0 ? '' : origin.slice(mark + 1);
   const rawPath = path === '' || path === '*' ? '/' : path;
   if (!rawPath.startsWith('/')) throw s3Error('InvalidURI', undefined, { fields: { URI: target } });
-  const { bucket, rawKey } = splitPath(rawPath, bucketOfHost(host, domains));
+  const virtualHostBucket = bucketOfHost(host, domains);
+  const { bucket, rawKey } = splitPath(rawPath, virtualHostBucket);
   const query = parseQuery(rawQuery);
-  if (bucket === undefined) return { rawPath, rawQuery, query };
-  if (rawKey === '') return { rawPath, rawQuery, bucket, query };
-  return { rawPath, rawQuery, bucket, key: checkedKey(decode(rawKey)), query };
+  return {
+    rawPath,
+    rawQuery,
+    query,
+    ...(bucket === undefined ? undefined : { bucket }),
+    ...(virtualHostBucket === undefined ? undefined : { virtualHostBucket }),
+    ...(bucket === undefined || rawKey === '' ? undefined : { key: checkedKey(decode(rawKey)) }),
+  };
 }
 
 /** Lower-case names; values as received, one for each header line. */
@@ -155,6 +163,7 @@ export class GatewayRequest implements S3Request {
   readonly exchange: Exchange;
   authenticated: Authenticated = NOT_YET;
   readonly #deps: RequestDeps;
+  readonly #virtualHostBucket: string | undefined;
   #bucketInfo: Promise<BucketInfo> | undefined;
   #bodyTaken = false;
 
@@ -170,6 +179,7 @@ export class GatewayRequest implements S3Request {
     this.rawPath = target.rawPath;
     this.rawQuery = target.rawQuery;
     this.query = target.query;
+    this.#virtualHostBucket = target.virtualHostBucket;
     if (target.bucket !== undefined) this.bucket = target.bucket;
     if (target.key !== undefined) this.key = target.key;
   }
@@ -221,6 +231,7 @@ export class GatewayRequest implements S3Request {
       headers: this.headers,
       remoteAddress: this.remoteAddress,
       secure: this.secure,
+      ...(this.#virtualHostBucket === undefined ? undefined : { virtualHostBucket: this.#virtualHostBucket }),
     });
   }
 

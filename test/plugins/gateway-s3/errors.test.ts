@@ -61,6 +61,12 @@ describe('toS3Error', () => {
     assert.deepEqual(error.headers, { 'x-amz-delete-marker': 'true', 'x-amz-version-id': 'v1' });
   });
 
+  test('elements that the auth plugin names are shown as it named them', () => {
+    const fields = { StringToSign: 'AWS4-HMAC-SHA256', Region: 'eu-1', odd: 7 };
+    const error = skerry('Unauthenticated', { reason: 'SignatureDoesNotMatch', fields });
+    assert.deepEqual(error.fields, { StringToSign: 'AWS4-HMAC-SHA256', Region: 'eu-1' });
+  });
+
   test('what nobody foresaw keeps its words for the log', () => {
     const thrown = new TypeError('inner words');
     const error = toS3Error(thrown);
