@@ -8,7 +8,7 @@ import type { Dot, Op, VersionPut, VersionRemove, VersionSetting, VersionVector 
 import type { ApplyContext, ApplyLocal } from './apply-context.ts';
 import { dropVersion, holdChunks } from './chunk-refs.ts';
 import { tombstoneKey } from './keys.ts';
-import { KeyState } from './key-state.ts';
+import { KeyState, bareVersion } from './key-state.ts';
 import type { TombstoneRecord, VersionLocal, VersionRecord } from './records.ts';
 import { stampDot } from './stamp.ts';
 import { coversDot } from './vector.ts';
@@ -56,14 +56,11 @@ function putNull(context: ApplyContext, state: KeyState, op: Op<VersionPut>, rec
     return state.addConflict({ stamp: op.stamp, loser: record });
   if (!rival) return insert(state, op.deps, record);
   const seen = sees(op.deps, rival);
-  if (seen && rival.stamp === state.head?.stamp) {
-    dropVersion(context, rival);
-    return state.replaceHead(record);
-  }
+  if (seen && rival.stamp === state.head?.stamp) return state.replaceHead(record);
   state.takeOut(rival);
-  if (seen) dropVersion(context, rival);
+  if (seen) state.letGo(rival);
   insert(state, op.deps, record);
-  if (!seen) state.addConflict({ stamp: rival.stamp, loser: bare(rival) });
+  if (!seen) state.addConflict({ stamp: rival.stamp, loser: bareVersion(rival) });
 }
 
 export function removeVersion(context: ApplyContext, op: Op<VersionRemove>): void {
@@ -84,8 +81,10 @@ function removeNull(context: ApplyContext, state: KeyState, op: Op<VersionRemove
   if (!version || version.stamp > op.stamp) return;
   const seen = sees(op.deps, version);
   state.takeOut(version);
-  if (seen) dropVersion(context, version);
-  else state.addConflict({ stamp: version.stamp, loser: bare(version) });
+  state.hide(version);
+  if (state.head?.shadow) state.hide(state.head.shadow.record);
+  if (seen) state.letGo(version);
+  else state.addConflict({ stamp: version.stamp, loser: bareVersion(version) });
 }
 
 /** Removal of one version by its stamp: absorbing, so that the version cannot come back. */
@@ -99,7 +98,8 @@ function removeOne(context: ApplyContext, state: KeyState, op: Op<VersionRemove>
   // A null version is a register: only a removal of the register touches it, whatever a peer may send.
   if (!version || version.nullVersion) return;
   state.takeOut(version);
-  dropVersion(context, version);
+  state.hide(version);
+  state.letGo(version);
 }
 
 export function setVersionSetting(context: ApplyContext, op: Op<VersionSetting>): void {
@@ -113,14 +113,6 @@ export function setVersionSetting(context: ApplyContext, op: Op<VersionSetting>)
   if (lost) state.updateLoser(changed);
   else state.update(changed);
   state.save();
-}
-
-/** A version record without what only a head carries. */
-function bare(
-  version: VersionRecord & { readonly nullStamp?: string; readonly conflicts?: number; readonly seen?: true },
-): VersionRecord {
-  const { nullStamp: _, conflicts: __, seen: ___, ...record } = version;
-  return record;
 }
 
 function versionRecord(op: Op<VersionPut>, local: VersionLocal | undefined): VersionRecord {

@@ -10,7 +10,7 @@ import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
 import { bucketKey, counterKey, headKey, tombstoneKey } from './keys.ts';
-import type { HeadRecord, VersionRecord } from './records.ts';
+import { visibleOf, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, versionIn } from './versions.ts';
 
@@ -38,7 +38,7 @@ function deleteCurrent(
 ): DeleteResult {
   const { bucket, key, owner, condition } = input;
   const head = txn.record<HeadRecord>(headKey(bucket, key));
-  checkCondition(condition, key, head);
+  checkCondition(condition, key, visibleOf(head));
   if (versioning === 'Off') {
     // Nothing here to delete: nothing to record. A put at another site that we have not seen is not ours to undo.
     if (head) author({ type: 'version.remove', bucket, key, target: null });

@@ -10,14 +10,31 @@ import { addVersions, setHead } from './heads.ts';
 import { conflictKey, conflictPrefix, headKey, tombstoneKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
 import {
   decodeRecord,
+  visibleOf,
   type ConflictRecord,
   type HeadRecord,
+  type Shadow,
   type TombstoneRecord,
   type VersionRecord,
 } from './records.ts';
 
 /** Unresolved conflicts of one key, at most; more than this many sites never write one key unseen by each other. */
 const CONFLICTS_MAX = 1000;
+
+/** Older versions that are looked through for one whose bytes are here. */
+const OLDER_MAX = 100;
+
+/** A version record without what only a head carries. */
+export function bareVersion(version: HeadRecord): VersionRecord {
+  const { nullStamp: _, conflicts: __, seen: ___, shadow: ____, ...record } = version;
+  return record;
+}
+
+function withoutPending<V extends VersionRecord>(version: V): V {
+  const { pending: _, ...local } = version.local ?? {};
+  const { local: __, ...rest } = version;
+  return { ...rest, ...(Object.keys(local).length > 0 ? { local } : {}) } as V;
+}
 
 /** A version that no later write of its key has seen, and that is not current. */
 export interface Conflict {
@@ -34,6 +51,10 @@ export class KeyState {
   #tombstone: TombstoneRecord | undefined | 'unread' = 'unread';
   #tombstoneChanged = false;
   #conflictCount: number;
+  /** Versions that this op lets go of: their bytes are given back unless readers still need them. */
+  readonly #letGo: VersionRecord[] = [];
+  /** What readers see should the head be pending. */
+  #visible: VersionRecord | undefined;
 
   constructor(context: ApplyContext, bucket: string, key: string) {
     this.#context = context;
@@ -41,6 +62,7 @@ export class KeyState {
     this.#key = key;
     this.#before = context.txn.record<HeadRecord>(headKey(bucket, key));
     this.#head = this.#before;
+    this.#visible = visibleOf(this.#before);
     this.#conflictCount = (this.#before ?? this.tombstone())?.conflicts ?? 0;
   }
 
@@ -84,7 +106,31 @@ export class KeyState {
       return;
     }
     this.#store(record);
+    this.#show(record);
     if (record.nullVersion) this.#head = { ...head, nullStamp: record.stamp };
+  }
+
+  /** Gives the bytes of a version back, unless readers still see it because the current one's are missing. */
+  letGo(version: VersionRecord): void {
+    this.#letGo.push(bareVersion(version));
+  }
+
+  /** A removal that readers must notice at once: they see what is left. */
+  hide(version: VersionRecord): void {
+    if (this.#visible?.stamp === version.stamp) this.#visible = this.#newestOlder();
+  }
+
+  /** The bytes of a version are all here now. */
+  complete(stamp: Stamp): void {
+    const version = this.version(stamp);
+    const loser = this.conflicts().find((conflict) => conflict.stamp === stamp)?.record.loser;
+    if (version?.local?.pending) {
+      const whole = withoutPending(version);
+      this.update(whole);
+      if (stamp !== this.#head?.stamp) this.#show(whole);
+    } else if (loser?.local?.pending) {
+      this.updateLoser(withoutPending(loser));
+    }
   }
 
   /** A put has seen the current version: should another beat it, that is no conflict. */
@@ -113,6 +159,7 @@ export class KeyState {
 
   /** Takes the head out when a newer null version takes its very place: nothing else of the key needs to be looked at. */
   replaceHead(record: VersionRecord): void {
+    if (this.#head) this.letGo(this.#head);
     const size = (record.content?.size ?? 0) - (this.#head?.content?.size ?? 0);
     addVersions(this.#context.txn, this.#bucket, 0, size);
     this.#head = record;
@@ -153,7 +200,7 @@ export class KeyState {
   endConflict({ stamp, record }: Conflict): void {
     this.#context.txn.remove(conflictKey(this.#bucket, this.#key, stamp));
     this.#conflictCount--;
-    if (record.loser) dropVersion(this.#context, record.loser);
+    if (record.loser) this.letGo(record.loser);
   }
 
   #endConflictOf(version: Stamp): boolean {
@@ -165,13 +212,42 @@ export class KeyState {
   save(): void {
     const { txn } = this.#context;
     const count = this.#conflictCount;
+    const shadow = this.#settleShadow();
     if (this.#head) {
-      const { conflicts: _, ...head } = this.#head;
-      setHead(txn, this.#bucket, this.#key, this.#before, count > 0 ? { ...head, conflicts: count } : head);
+      const { conflicts: _, shadow: __, ...head } = this.#head;
+      const next = { ...head, ...(count > 0 ? { conflicts: count } : {}), ...(shadow ? { shadow } : {}) };
+      setHead(txn, this.#bucket, this.#key, this.#before, next);
     } else {
       setHead(txn, this.#bucket, this.#key, this.#before, undefined);
     }
     this.#saveTombstone(this.#head ? 0 : count);
+  }
+
+  /** What the head's shadow is after this op; gives back the bytes of everything that nobody sees any more. */
+  #settleShadow(): Shadow | undefined {
+    const before = this.#before?.shadow;
+    const orphans = before?.owned ? [...this.#letGo, before.record] : this.#letGo;
+    const shown = this.#head?.local?.pending ? this.#visible : undefined;
+    for (const orphan of orphans) if (orphan.stamp !== shown?.stamp) dropVersion(this.#context, orphan);
+    if (!shown) return undefined;
+    const owned = orphans.some(({ stamp }) => stamp === shown.stamp);
+    return { record: bareVersion(shown), ...(owned ? { owned: true as const } : {}) };
+  }
+
+  /** An older version whose bytes are here: readers see it if it is newer than what they see. */
+  #show(record: VersionRecord): void {
+    if (record.local?.pending || (this.#visible && this.#visible.stamp > record.stamp)) return;
+    this.#visible = record;
+  }
+
+  #newestOlder(): VersionRecord | undefined {
+    const range = {
+      space: 'versions' as const,
+      ...tupleRange(versionPrefix(this.#bucket, this.#key)),
+      limit: OLDER_MAX,
+    };
+    const rows = this.#context.txn.scan(range).map(({ value }) => decodeRecord<VersionRecord>(value));
+    return rows.find(({ local }) => !local?.pending);
   }
 
   /** While a key has no head its tombstone counts its conflicts: they were lost to a removal. */
@@ -187,8 +263,8 @@ export class KeyState {
     );
   }
 
-  #store({ nullStamp: _, conflicts: __, seen: ___, ...record }: HeadRecord): void {
-    this.#context.txn.put(versionKey(this.#bucket, this.#key, record.stamp), record satisfies VersionRecord);
+  #store(record: HeadRecord): void {
+    this.#context.txn.put(versionKey(this.#bucket, this.#key, record.stamp), bareVersion(record));
   }
 
   /** The newest older version, taken out of `versions`. It was seen by a later write unless its conflict is still open. */

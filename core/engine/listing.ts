@@ -27,7 +27,7 @@ import {
   after as justAfter,
 } from './keys.ts';
 import { checkLimit, collectPage, listStart, type ListItem, type ListSource, type ListStart } from './list-page.ts';
-import { decodeRecord, type HeadRecord, type UploadRecord, type VersionRecord } from './records.ts';
+import { decodeRecord, type HeadRecord, type UploadRecord, type VersionRecord, visibleOf } from './records.ts';
 import { RowCursor } from './row-cursor.ts';
 import { parseVersionId } from './stamp.ts';
 import { shownVersionId } from './versions.ts';
@@ -121,8 +121,8 @@ function objectSource(reader: MetaReader, input: ListInput): ListSource<ListedOb
       const row = await cursor.peek();
       if (row === undefined) return undefined;
       const key = headObjectKey(bucket, row.key);
-      const head = decodeRecord<HeadRecord>(row.value);
-      return { key, entry: head.marker === true ? undefined : listed(key.toString(), head) };
+      const shown = visibleOf(decodeRecord<HeadRecord>(row.value));
+      return { key, entry: !shown || shown.marker === true ? undefined : listed(key.toString(), shown) };
     },
     next: () => cursor.next(),
     seekPast: (prefix) => cursor.seek(endOf(position, prefix)),

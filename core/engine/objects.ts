@@ -19,7 +19,7 @@ import { checkCondition } from './conditions.ts';
 import { deleteIntent } from './delete-object.ts';
 import type { Ingest, Ingested } from './ingest.ts';
 import { bucketKey, chunkKey, counterKey, headKey, tombstoneKey } from './keys.ts';
-import type { HeadRecord } from './records.ts';
+import { visibleOf, type HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
 import { storeManifest, type StoreManifestDeps } from './store-manifest.ts';
@@ -62,7 +62,7 @@ export function decidePut(context: CommitContext, version: NewVersion, bytes: St
   const { bucket, key, owner, content, settings, condition } = version;
   const { txn, nowMs, author } = context;
   const versioning = versioningOf(bucketIn(txn, bucket));
-  checkCondition(condition, key, txn.record<HeadRecord>(headKey(bucket, key)));
+  checkCondition(condition, key, visibleOf(txn.record<HeadRecord>(headKey(bucket, key))));
   const nullVersion = versioning !== 'Enabled';
   const body = {
     type: 'version.put' as const,

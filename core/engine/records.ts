@@ -56,6 +56,8 @@ export interface VersionRecord {
 export interface VersionLocal {
   /** A small body's only chunk: owned by this version, without a row in `chunks`. */
   readonly locator?: Locator;
+  /** Bytes are missing here: not shown as current until they have been fetched (rule 13). */
+  readonly pending?: true;
 }
 
 /** Row of `heads`: the current version of a key, whole. */
@@ -66,6 +68,20 @@ export interface HeadRecord extends VersionRecord {
   readonly conflicts?: number;
   /** A later write has seen this version although it did not become current. */
   readonly seen?: true;
+  /** While this version is pending: what readers of the key see instead. */
+  readonly shadow?: Shadow;
+}
+
+/** The last version of a key whose bytes are here, while a newer one waits for its own. */
+export interface Shadow {
+  readonly record: VersionRecord;
+  /** Nothing else holds its bytes any more. */
+  readonly owned?: true;
+}
+
+/** What readers of a key see: its current version, or the one before while the current one's bytes are missing. */
+export function visibleOf(head: HeadRecord | undefined): VersionRecord | undefined {
+  return head?.local?.pending ? head.shadow?.record : head;
 }
 
 /** Row of `conflicts`: a version that no later write of its key has seen and that is not current. */

@@ -13,7 +13,7 @@ import {
 import { noSuchBucket, versioningOf } from './buckets.ts';
 import { findNull, findVersion } from './find-version.ts';
 import { bucketKey, headKey, versionKey } from './keys.ts';
-import { decodeRecord, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
+import { decodeRecord, type BucketRecord, type HeadRecord, type VersionRecord, visibleOf } from './records.ts';
 import { parseVersionId, versionIdOf } from './stamp.ts';
 import type { Txn } from './txn.ts';
 
@@ -78,7 +78,7 @@ export async function findObject(reader: MetaReader, ref: ObjectRef): Promise<Fo
   const head = headRow && decodeRecord<HeadRecord>(headRow);
   const record = await pick(reader, ref, head, versionRow && decodeRecord<VersionRecord>(versionRow), stamp);
   if (!record) throw versionId === undefined ? noSuchKey(key) : noSuchVersion(key, versionId);
-  const info = versionInfo(bucket, key, record, record.stamp === head?.stamp);
+  const info = versionInfo(bucket, key, record, record.stamp === visibleOf(head)?.stamp);
   if (!record.content) throw markerError(ref, info);
   return { record: record as FoundVersion['record'], info: info as FoundVersion['info'], versioning };
 }
@@ -90,7 +90,7 @@ async function pick(
   version: VersionRecord | undefined,
   stamp: string | undefined,
 ): Promise<VersionRecord | undefined> {
-  if (versionId === undefined) return head;
+  if (versionId === undefined) return visibleOf(head);
   if (stamp) {
     const found = head?.stamp === stamp ? head : version;
     // A null version is only known as `null`: its stamp is not an id of S3's.
@@ -115,7 +115,7 @@ export function versionIn(
   { bucket, key, versionId }: ObjectRef,
 ): { readonly head: HeadRecord | undefined; readonly version: VersionRecord | undefined } {
   const head = txn.record<HeadRecord>(headKey(bucket, key));
-  if (versionId === undefined) return { head, version: head };
+  if (versionId === undefined) return { head, version: visibleOf(head) };
   if (versionId === 'null') return { head, version: findNull(txn, bucket, key, head) };
   const stamp = parseVersionId(versionId);
   if (!stamp) throw new SkerryError('InvalidArgument', 'Invalid version id specified', { details: { versionId } });

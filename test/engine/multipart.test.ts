@@ -7,6 +7,7 @@ import {
   type CompletedPart,
   type CreateUploadInput,
   type PartInfo,
+  type UploadInfo,
   type UploadRef,
 } from '../../core/contracts/index.ts';
 import { uploadSite } from '../../core/engine/uploads.ts';
@@ -150,7 +151,32 @@ test('every call wants bucket, key and id that belong together', async () => {
   await refuses(objects.getUpload({ ...refOf(upload), bucket: 'absent' }), 'NoSuchBucket');
   await refuses(createUpload(objects, { bucket: 'absent' }), 'NoSuchBucket');
   await refuses(createUpload(objects, { key: '' }), 'InvalidArgument');
+});
+
+test('uploads in flight end with their bucket, and its name is free again', async () => {
+  await using site = await wholeSite({ chunkBytes: 1000, dedupMinBytes: 1 });
+  const { objects, metaStore } = site;
+  const done = await createUpload(objects, { key: 'done' });
+  await objects.completeUpload({ ...refOf(done), parts: named(await putAll(objects, done, [noise(10, 1)])) });
+  await objects.createBucket({ bucket: `${BUCKET}2`, owner: 'owner' });
+  const other = await createUpload(objects, { bucket: `${BUCKET}2` });
+  const uploads = await Promise.all(Array.from({ length: 230 }, (_, i) => createUpload(objects, { key: `k${i}` })));
+  const [first] = uploads as [UploadInfo];
+  await putAll(
+    objects,
+    first,
+    Array.from({ length: 120 }, (_, i) => noise(100, i + 1)),
+  );
   await refuses(objects.deleteBucket(BUCKET), 'BucketNotEmpty');
+  assert.equal((await objects.listParts(refOf(first), { limit: 1000 })).parts.length, 120, 'a refusal ends nothing');
+  await objects.deleteObject({ bucket: BUCKET, key: 'done', owner: 'owner' });
+  await objects.deleteBucket(BUCKET);
+  assert.equal(await site.chunkCount(), 0);
+  assert.deepEqual(await metaStore.scan({ space: 'parts', limit: 10 }), []);
+  await objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+  await refuses(objects.getUpload(refOf(first)), 'NoSuchUpload');
+  assert.deepEqual((await objects.listUploads({ bucket: BUCKET, limit: 10 })).entries, []);
+  assert.equal((await objects.getUpload(refOf(other))).uploadId, other.uploadId, 'a bucket whose name begins alike');
 });
 
 test('a completion that names wrong parts changes nothing', async () => {

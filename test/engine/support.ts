@@ -1,14 +1,17 @@
 /** Sites in miniature for engine tests: ops made by hand, applied through the one door to a meta-store in memory. */
 import {
   META_SPACES,
+  type Locator,
   type MetaSpace,
   type MetaStore,
   type Op,
   type OpBody,
   type SiteId,
+  type Stamp,
   type VersionContent,
 } from '../../core/contracts/index.ts';
-import { newEffects } from '../../core/engine/apply-context.ts';
+import { newEffects, type ApplyLocal } from '../../core/engine/apply-context.ts';
+import { KeyState } from '../../core/engine/key-state.ts';
 import { applyOp } from '../../core/engine/apply-op.ts';
 import { HLC_ZERO, mergeHlc, nextHlc } from '../../core/engine/hlc.ts';
 import { clockKey } from '../../core/engine/keys.ts';
@@ -73,14 +76,40 @@ export class Author {
 }
 
 /** Applies ops in the given order, each in a transaction of its own. */
-export async function applyInOrder(store: MetaStore, ops: readonly Op[]): Promise<void> {
+export async function applyInOrder(
+  store: MetaStore,
+  ops: readonly Op[],
+  localOf: (op: Op) => ApplyLocal = () => ({}),
+): Promise<readonly Locator[]> {
+  const freed: Locator[] = [];
   for (const op of ops) {
+    const effects = newEffects();
     await transact(store, { keys: [clockKey] }, (txn) => {
+      effects.reset(0);
       const clock = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
-      applyOp({ txn, effects: newEffects(), newest: stampHlc(op.stamp) > clock.hlc }, op);
+      applyOp({ txn, effects, newest: stampHlc(op.stamp) > clock.hlc }, op, localOf(op));
       txn.put(clockKey, { hlc: mergeHlc(clock.hlc, stampHlc(op.stamp)), vector: advanceVector(clock.vector, op.dot) });
     });
+    freed.push(...effects.freed);
   }
+  return freed;
+}
+
+/** The bytes of a pending version have arrived. */
+export async function completeVersion(
+  store: MetaStore,
+  bucket: string,
+  key: string,
+  stamp: Stamp,
+): Promise<readonly Locator[]> {
+  const effects = newEffects();
+  await transact(store, {}, (txn) => {
+    effects.reset(0);
+    const state = new KeyState({ txn, effects, newest: false }, bucket, key);
+    state.complete(stamp);
+    state.save();
+  });
+  return effects.freed;
 }
 
 const REPLICATED: readonly MetaSpace[] = META_SPACES.filter(
@@ -100,6 +129,9 @@ export async function dump(store: MetaStore): Promise<string> {
   return lines.join('\n');
 }
 
+/** What a site knows for itself: where bytes lie, which are missing, what is shown meanwhile. */
+const LOCAL_FIELDS = ['local', 'shadow'];
+
 function sortedJson(text: string): string {
   if (text === '') return '';
   const sort = (value: unknown): unknown => {
@@ -107,6 +139,7 @@ function sortedJson(text: string): string {
     if (value === null || typeof value !== 'object') return value;
     return Object.fromEntries(
       Object.entries(value)
+        .filter(([name]) => !LOCAL_FIELDS.includes(name))
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, inner]) => [name, sort(inner)]),
     );
