@@ -283,7 +283,7 @@ export interface ObjectService {
   }): Promise<BucketInfo>;
   /** Cheap enough for every request. `NoSuchBucket`. */
   getBucket(bucket: string): Promise<BucketInfo>;
-  /** `BucketNotEmpty` while any version, delete marker or open upload is there. */
+  /** `BucketNotEmpty` while any version or delete marker is there. Open uploads end with it. */
   deleteBucket(bucket: string): Promise<void>;
   /** `null` clears. Values are validated by the caller's protocol; `versioning` must be `Enabled` or `Suspended`. */
   putBucketSetting(bucket: string, name: BucketSettingName, value: Json): Promise<void>;

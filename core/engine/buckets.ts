@@ -5,20 +5,16 @@ import {
   type BucketSettingName,
   type Json,
   type ListPage,
-  type MetaRange,
   type MetaReader,
   type ObjectService,
   type Versioning,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { bucketKey, headPrefix, prefixEnd, tupleRange, uploadBucketPrefix, versionBucketPrefix } from './keys.ts';
+import { bucketKey, prefixEnd } from './keys.ts';
 import { decodeRecord, type BucketRecord } from './records.ts';
 import type { Txn } from './txn.ts';
 
-export type BucketOperations = Pick<
-  ObjectService,
-  'listBuckets' | 'createBucket' | 'getBucket' | 'deleteBucket' | 'putBucketSetting'
->;
+export type BucketOperations = Pick<ObjectService, 'listBuckets' | 'createBucket' | 'getBucket' | 'putBucketSetting'>;
 
 export function versioningOf(record: BucketRecord): Versioning {
   const value = record.settings.versioning?.value;
@@ -94,20 +90,6 @@ export function createBuckets({
           return bucketInfo(bucket, bucketIn(txn, bucket));
         },
       }),
-    deleteBucket: (bucket) =>
-      committer.commit({
-        reads: { keys: [bucketKey(bucket)], ranges: emptinessRanges(bucket) },
-        appended: [],
-        decide({ txn, author }) {
-          bucketIn(txn, bucket);
-          if (emptinessRanges(bucket).some((range) => txn.scan(range).length > 0)) {
-            throw new SkerryError('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
-              details: { bucket },
-            });
-          }
-          author({ type: 'bucket.remove', bucket });
-        },
-      }),
     putBucketSetting: (bucket, name, value) =>
       committer.commit({
         reads: { keys: [bucketKey(bucket)] },
@@ -130,15 +112,6 @@ function refuseExisting(bucket: string, known: BucketRecord, owner: string): nev
         details: { bucket },
       })
     : new SkerryError('BucketAlreadyExists', 'The requested bucket name is not available', { details: { bucket } });
-}
-
-/** A bucket is empty when none of these ranges has a row: current versions, older ones, uploads in flight. */
-function emptinessRanges(bucket: string): readonly MetaRange[] {
-  return [
-    { space: 'heads', ...tupleRange(headPrefix(bucket)), limit: 1 },
-    { space: 'versions', ...tupleRange(versionBucketPrefix(bucket)), limit: 1 },
-    { space: 'uploads', ...tupleRange(uploadBucketPrefix(bucket)), limit: 1 },
-  ];
 }
 
 async function listBuckets(

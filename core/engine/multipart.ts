@@ -6,6 +6,7 @@ import { SkerryError } from '../contracts/index.ts';
 import type { CreateUploadInput, ObjectService, UploadInfo, UploadRef } from '../contracts/index.ts';
 import { bucketIn } from './buckets.ts';
 import { completeUpload } from './complete-upload.ts';
+import { deleteBucket } from './delete-bucket.ts';
 import { dropAllRest, dropRest, endUpload } from './ended-uploads.ts';
 import { bucketKey, partKey, partPrefix, tupleRange, uploadKey } from './keys.ts';
 import { checkLimit } from './list-page.ts';
@@ -20,7 +21,15 @@ export type { MultipartDeps } from './uploads.ts';
 
 export type MultipartOperations = Pick<
   ObjectService,
-  'createUpload' | 'getUpload' | 'putPart' | 'copyPart' | 'listParts' | 'completeUpload' | 'abortUpload'
+  | 'createUpload'
+  | 'getUpload'
+  | 'putPart'
+  | 'copyPart'
+  | 'listParts'
+  | 'completeUpload'
+  | 'abortUpload'
+  // it ends uploads
+  | 'deleteBucket'
 >;
 
 export interface Multipart {
@@ -39,6 +48,7 @@ export function createMultipart(deps: MultipartDeps): Multipart {
       listParts: (ref, options) => listParts(deps, ref, options),
       completeUpload: (input) => completeUpload(deps, input),
       abortUpload: (ref) => abortUpload(deps, ref),
+      deleteBucket: (bucket) => deleteBucket(deps, bucket),
     },
     resume: () => dropAllRest(deps),
   };
