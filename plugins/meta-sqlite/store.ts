@@ -1,4 +1,8 @@
-/** The meta-store over one SQLite file: one writer, a reader for single reads, a pool of readers for snapshots. */
+/**
+ * The meta-store over one SQLite file: one connection for transactions and single reads, a pool of readers for snapshots.
+ * A transaction begins and ends within one call, so single reads never see an open one; and a connection that reads what it
+ * wrote itself keeps its page cache, while one beside it would have to drop its own at every commit.
+ */
 import { join } from 'node:path';
 
 import {
@@ -28,8 +32,7 @@ import { Connection } from './sqlite-adapter.ts';
 import { DatabaseThread } from './thread-adapter.ts';
 
 interface Opened {
-  readonly writer: Connection;
-  readonly reader: Connection;
+  readonly connection: Connection;
   readonly snapshots: SnapshotPool;
   readonly checkpointer: Checkpointer;
   readonly thread: DatabaseThread;
@@ -74,37 +77,37 @@ export class SqliteMetaStore implements MetaStore {
   }
 
   async get(keys: readonly MetaKey[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const { reader } = this.#requireOpen();
+    const { connection } = this.#requireOpen();
     requireMetaKeys(keys);
     const values: (Uint8Array | undefined)[] = [];
-    if (keys.length === 1) reader.readKeys(keys, values);
-    else readTogether(reader, keys, values);
+    if (keys.length === 1) connection.readKeys(keys, values);
+    else readTogether(connection, keys, values);
     return values;
   }
 
   async scan(range: MetaRange): Promise<readonly MetaRow[]> {
-    const { reader } = this.#requireOpen();
+    const { connection } = this.#requireOpen();
     requireMetaRange(range);
-    return reader.readRange(range);
+    return connection.readRange(range);
   }
 
   async transact<T>(reads: MetaReads, decide: MetaDecide<T>): Promise<T> {
-    const { writer, checkpointer } = this.#requireOpen();
+    const { connection, checkpointer } = this.#requireOpen();
     requireMetaReads(reads);
-    writer.beginWrite();
+    connection.beginWrite();
     try {
-      const { writes, result } = decideWithin(writer, reads, decide);
+      const { writes, result } = decideWithin(connection, reads, decide);
       requireMetaWrites(writes);
       if (writes.length === 0) {
-        writer.rollback();
+        connection.rollback();
         return result;
       }
-      const logBytes = writer.write(writes);
-      writer.commit();
+      const logBytes = connection.write(writes);
+      connection.commit();
       checkpointer.wrote(logBytes);
       return result;
     } catch (error) {
-      writer.rollback();
+      connection.rollback();
       throw error;
     }
   }
@@ -135,46 +138,42 @@ export class SqliteMetaStore implements MetaStore {
 
   async #openAll(): Promise<Opened> {
     await this.#files.mkdir(this.#directory, { permissions: 0o700 });
-    const writer = Connection.openWriter(this.#path, this.#options);
-    let reader: Connection | undefined;
+    const connection = Connection.openWriter(this.#path, this.#options);
     let file: FileHandle;
     try {
-      reader = Connection.openReader(this.#path, this.#options);
       file = await this.#files.open(this.#path, 'read');
       // The names of a new database and its log must survive a power cut as well as their contents.
       await this.#files.syncDirectory(this.#directory);
     } catch (error) {
-      reader?.close();
-      writer.close();
+      connection.close();
       throw error;
     }
     const thread = new DatabaseThread(this.#path, this.#options);
     const checkpointer = new Checkpointer({
       pass: () => thread.run('checkpoint'),
       sync: () => file.sync(),
-      finish: () => writer.checkpoint(),
+      finish: () => connection.checkpoint(),
       logger: this.#logger,
       checkpointBytes: this.#options.checkpointBytes,
     });
     const forSnapshots = { ...this.#options, cacheBytes: SNAPSHOT_CACHE_BYTES };
     const snapshots = new SnapshotPool(() => Connection.openReader(this.#path, forSnapshots));
-    return { writer, reader, snapshots, checkpointer, thread, file };
+    return { connection, snapshots, checkpointer, thread, file };
   }
 
-  /** The writer last: the connection that closes last copies the log back and removes it. */
+  /** Ours last: the connection that closes last copies the log back and removes it. */
   async #closeAll(): Promise<void> {
     this.#opened = undefined;
     const opened = await this.#opening?.catch(() => undefined);
     await Promise.allSettled(this.#checks);
     if (opened === undefined) return;
-    const { writer, reader, snapshots, checkpointer, thread, file } = opened;
+    const { connection, snapshots, checkpointer, thread, file } = opened;
     const failures: unknown[] = [];
     const steps = [
       () => checkpointer.close(),
       () => thread.stop(),
       () => snapshots.close(),
-      () => reader.close(),
-      () => writer.close(),
+      () => connection.close(),
       () => file.close(),
     ];
     for (const step of steps) await Promise.try(step).catch((error: unknown) => failures.push(error));
@@ -189,12 +188,12 @@ export class SqliteMetaStore implements MetaStore {
   }
 }
 
-function readTogether(reader: Connection, keys: readonly MetaKey[], values: (Uint8Array | undefined)[]): void {
-  reader.beginRead();
+function readTogether(connection: Connection, keys: readonly MetaKey[], values: (Uint8Array | undefined)[]): void {
+  connection.beginRead();
   try {
-    reader.readKeys(keys, values);
+    connection.readKeys(keys, values);
   } finally {
-    reader.rollback();
+    connection.rollback();
   }
 }
 

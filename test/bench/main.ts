@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: signed requests from a process of its own against a durable site. Prints medians over the rounds.
  *
- *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--profile dir]
+ *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--node-flags '--cpu-prof --cpu-prof-dir=p']
  *   npm run bench -- million [--objects 1000000]
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -16,8 +16,8 @@ interface Settings {
   readonly only: string | undefined;
   readonly scale: number;
   readonly rounds: number;
-  /** Directory for a CPU profile of the server. */
-  readonly profile: string | undefined;
+  /** For the server's process, separated by spaces. */
+  readonly nodeFlags: string;
 }
 
 async function measure(server: BenchServer, generator: Generator, scenario: Scenario, rounds: number): Promise<Row> {
@@ -49,8 +49,8 @@ async function measure(server: BenchServer, generator: Generator, scenario: Scen
   };
 }
 
-async function benchAll({ only, scale, rounds, profile }: Settings): Promise<Run> {
-  const server = await startServer(BUCKET, profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]);
+async function benchAll({ only, scale, rounds, nodeFlags }: Settings): Promise<Run> {
+  const server = await startServer(BUCKET, nodeFlags.split(' ').filter(Boolean));
   const generator = await startGenerator(server);
   const rows: Row[] = [];
   try {
@@ -75,7 +75,7 @@ const { values, positionals } = parseArgs({
     objects: { type: 'string', default: '1000000' },
     json: { type: 'string' },
     compare: { type: 'string' },
-    profile: { type: 'string' },
+    'node-flags': { type: 'string', default: '' },
   },
 });
 
@@ -83,8 +83,8 @@ if (positionals[0] === 'million') {
   process.stdout.write(`${await benchMillion(Number(values.objects))}\n`);
 } else {
   const before = values.compare === undefined ? undefined : (JSON.parse(await readFile(values.compare, 'utf8')) as Run);
-  const { only, profile } = values;
-  const run = await benchAll({ only, profile, scale: Number(values.scale), rounds: Number(values.rounds) });
+  const { only, 'node-flags': nodeFlags } = values;
+  const run = await benchAll({ only, nodeFlags, scale: Number(values.scale), rounds: Number(values.rounds) });
   process.stdout.write(`${table(run, before)}\n`);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(run, undefined, 2));
 }
