@@ -34,6 +34,7 @@ import { createPins } from './pins.ts';
 import { createObjectReader, stablePieces } from './read-object.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
+import { createReplica, type Replica } from './replica.ts';
 import { originOf } from './stamp.ts';
 import { ledgerSyncs } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
@@ -73,6 +74,8 @@ export interface Engine extends Lifecycle {
   readonly objects: ObjectService;
   readonly identities: IdentityStore;
   readonly garbage: Pick<GarbageCollector, 'run'>;
+  /** What replication works on. */
+  readonly replica: Replica;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
 }
@@ -88,12 +91,13 @@ export function createEngine(given: EngineDeps): Engine {
   const chunkStore = ledgerSyncs(given.chunkStore);
   const deps = { ...given, chunkStore };
   const { metaStore } = deps;
+  const origin = originOf(deps.siteId, deps.incarnation);
   const pins = createPins();
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);
   const committer = createCommitter({
     ...deps,
-    origin: originOf(deps.siteId, deps.incarnation),
+    origin,
     maxClockDriftMs: deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
     onCommitted(ops, effects) {
       if (ops.length > 0) opLog.append(ops);
@@ -109,7 +113,9 @@ export function createEngine(given: EngineDeps): Engine {
     objects,
     identities,
     garbage,
+    replica: createReplica({ ...deps, reader: metaStore, committer, reclaimer, origin }),
     async open() {
+      await opLog.open();
       await identities.open();
       await resume();
       garbage.wake();

@@ -36,6 +36,10 @@ function descending(stamp: Stamp): Buffer {
 const at = (space: MetaSpace, key: Uint8Array): MetaKey => ({ space, key });
 
 export const clockKey: MetaKey = at('site', utf8('clock'));
+/** Highest `seq` by origin that the oplog no longer holds. */
+export const trimmedKey: MetaKey = at('site', utf8('trimmed'));
+/** How far the log of ops next to the data goes. */
+export const opLogKey: MetaKey = at('site', utf8('opLog'));
 export const bucketKey = (bucket: string): MetaKey => at('buckets', utf8(bucket));
 export const counterKey = (bucket: string): MetaKey => at('counters', utf8(bucket));
 export const registerKey = (kind: string, id: string): MetaKey => at('registers', tuple([kind], utf8(id)));
@@ -117,6 +121,9 @@ export const refOwner = {
   node: (hash: ChunkHash): string => `n${hash}`,
   part: (uploadId: string, number: number): string => `u${uploadId}/${number}`,
 } as const;
+/** Pending versions, oldest first: their bytes have to be fetched from a peer. */
+export const fetchKey = (stamp: Stamp): MetaKey => at('queues', tuple(['fetch'], utf8(stamp)));
+export const fetchPrefix = (): Buffer => tuple(['fetch'], Buffer.alloc(0));
 /** Chunks that lost a holder and may be garbage now. */
 export const garbageKey = (hash: ChunkHash): MetaKey => at('queues', tuple(['garbage'], utf8(hash)));
 export const garbagePrefix = (): Buffer => tuple(['garbage'], Buffer.alloc(0));

@@ -24,6 +24,11 @@ export interface Register {
   readonly stamp: Stamp;
 }
 
+/** `site/opLog`: what the log of ops next to the data is known to hold. */
+export interface OpLogRecord {
+  readonly vector: VersionVector;
+}
+
 /** Row of `site`/clock: written by every commit. */
 export interface ClockRecord {
   readonly hlc: Hlc;
