@@ -6,26 +6,9 @@ import type { ChunkHash, MetaKey, MetaSpace, Origin, Stamp } from '../contracts/
 
 const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8');
 
-function escaped(text: string): Buffer {
-  const bytes = utf8(text);
-  if (!bytes.includes(0)) return bytes;
-  const out: number[] = [];
-  for (const byte of bytes) {
-    out.push(byte);
-    if (byte === 0) out.push(0xff);
-  }
-  return Buffer.from(out);
+function escaped(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\0\u{ff}') : text;
 }
-
-const END = Buffer.of(0);
-
-function tuple(parts: readonly string[], last: Buffer): Buffer {
-  const pieces: Buffer[] = [];
-  for (const part of parts) pieces.push(escaped(part), END);
-  pieces.push(last);
-  return Buffer.concat(pieces);
-}
-
 /** Complement of a stamp's bytes: newest first in key order. */
 function descending(stamp: Stamp): Buffer {
   const bytes = Buffer.from(stamp, 'latin1');

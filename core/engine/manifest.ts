@@ -79,7 +79,8 @@ export function parseNode(entry: ManifestEntry, bytes: Uint8Array): readonly Man
   return children;
 }
 
-function parseEntries(bytes: Uint8Array): readonly ManifestEntry[] | undefined {
+/** Entries of a node as its bytes say; `undefined` when they are no such list. */
+export function parseEntries(bytes: Uint8Array): readonly ManifestEntry[] | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));

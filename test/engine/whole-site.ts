@@ -18,6 +18,8 @@ export interface WholeSite {
 }
 
 export interface WholeSiteOptions {
+  /** Default `waw`. */
+  readonly siteId?: string;
   readonly partMinBytes?: number;
   readonly chunkBytes?: number;
   readonly dedupMinBytes?: number;
@@ -25,7 +27,11 @@ export interface WholeSiteOptions {
 
 export const BUCKET = 'bucket';
 
-export async function wholeSite({ partMinBytes = 1, ...ingest }: WholeSiteOptions = {}): Promise<WholeSite> {
+export async function wholeSite({
+  partMinBytes = 1,
+  siteId = 'waw',
+  ...ingest
+}: WholeSiteOptions = {}): Promise<WholeSite> {
   const { runtime, close } = createNodeRuntime(silentLogger);
   const metaStore = new MemoryMetaStore();
   const chunkStore = new MemoryChunkStore({ capacityBytes: 0 });
@@ -38,7 +44,7 @@ export async function wholeSite({ partMinBytes = 1, ...ingest }: WholeSiteOption
     clock,
     metaStore,
     chunkStore,
-    siteId: 'waw',
+    siteId,
     incarnation: '0123456789abcdef',
     masterKey: new Uint8Array(32),
     configIdentities: [],

@@ -1,0 +1,175 @@
+/** The bytes of versions between sites: what is missing here, what arrived, what a peer may have. */
+import { SkerryError, type ChunkHash, type Locator, type MetaRange, type Stamp } from '../contracts/index.ts';
+import { placeChunks } from './chunk-refs.ts';
+import { KeyState } from './key-state.ts';
+import {
+  chunkKey,
+  conflictKey,
+  fetchKey,
+  fetchPrefix,
+  garbageKey,
+  headKey,
+  refPrefix,
+  tupleRange,
+  versionKey,
+  after as justAfter,
+} from './keys.ts';
+import { parseEntries, parseNode } from './manifest.ts';
+import type { ChunkMover, FetchedChunk, PendingVersion, VersionRef, ReplicaDeps } from './replica-types.ts';
+import {
+  decodeRecord,
+  type ChunkRow,
+  type ConflictRecord,
+  type HeadRecord,
+  type Placement,
+  type VersionRecord,
+} from './records.ts';
+
+export function moveChunks(deps: ReplicaDeps): ChunkMover {
+  return {
+    pending: (limit, after) => listPending(deps, limit, after),
+    async missing(hashes) {
+      const rows = await deps.reader.get(hashes.map(chunkKey));
+      return hashes.filter((_, i) => rows[i] === undefined);
+    },
+    async children(entry) {
+      const chunk = await readRow(deps, entry.hash);
+      if (!chunk)
+        throw new SkerryError('Unavailable', 'this manifest node is not here', { details: { hash: entry.hash } });
+      return parseNode(entry, chunk.bytes);
+    },
+    storeChunks: (chunks) => storeChunks(deps, chunks),
+    complete: (version) => complete(deps, version),
+    async readChunk(hash, holder) {
+      const endRead = deps.reclaimer.beginRead();
+      try {
+        const bytes = holder && (await readBody(deps, hash, holder));
+        return bytes ? { kind: 'data', bytes } : await readRow(deps, hash);
+      } finally {
+        endRead();
+      }
+    },
+  };
+}
+
+async function readRow(
+  { reader, chunkStore }: ReplicaDeps,
+  hash: ChunkHash,
+): Promise<Awaited<ReturnType<ChunkMover['readChunk']>>> {
+  const [value] = await reader.get([chunkKey(hash)]);
+  if (!value) return undefined;
+  const { kind, locator } = decodeRecord<ChunkRow>(value);
+  return { kind, bytes: await chunkStore.read(locator) };
+}
+
+/** The record of a version wherever this site keeps it: current, older, shown meanwhile, or lost to a conflict. */
+async function findRecord(
+  { reader }: ReplicaDeps,
+  { bucket, key, stamp }: VersionRef,
+): Promise<VersionRecord | undefined> {
+  const [head, older, conflict] = await reader.get([
+    headKey(bucket, key),
+    versionKey(bucket, key, stamp),
+    conflictKey(bucket, key, stamp),
+  ]);
+  const current = head && decodeRecord<HeadRecord>(head);
+  if (current?.stamp === stamp) return current;
+  if (older) return decodeRecord<VersionRecord>(older);
+  if (current?.shadow?.record.stamp === stamp) return current.shadow.record;
+  return conflict && decodeRecord<ConflictRecord>(conflict).loser;
+}
+
+/** A small body that belongs to its version, or lies among the shared chunks. */
+export async function readBody(
+  deps: ReplicaDeps,
+  hash: ChunkHash,
+  version: VersionRef,
+): Promise<Uint8Array | undefined> {
+  const record = await findRecord(deps, version);
+  if (!record?.content?.manifest.some((entry) => entry.hash === hash)) return undefined;
+  const locator = record.local?.locator;
+  if (locator === undefined) return (await readRow(deps, hash))?.bytes;
+  return deps.chunkStore.readNow?.(locator) ?? deps.chunkStore.read(locator);
+}
+
+async function listPending(
+  deps: ReplicaDeps,
+  limit: number,
+  after: Stamp | undefined,
+): Promise<readonly PendingVersion[]> {
+  const prefix = fetchPrefix();
+  const { to } = tupleRange(prefix);
+  const from = after === undefined ? prefix : justAfter(fetchKey(after).key);
+  const rows = await deps.reader.scan({ space: 'queues', from, to, limit });
+  const found: PendingVersion[] = [];
+  const gone: Stamp[] = [];
+  for (const row of rows) {
+    const stamp = Buffer.from(row.key.subarray(prefix.length)).toString('utf8');
+    const ref = { ...decodeRecord<Pick<VersionRef, 'bucket' | 'key'>>(row.value), stamp };
+    const record = await findRecord(deps, ref);
+    if (!record?.local?.pending || !record.content) gone.push(stamp);
+    else found.push({ ...ref, entries: [...record.content.manifest, ...(record.content.partsManifest ?? [])] });
+  }
+  if (gone.length > 0) await forget(deps, gone);
+  return found;
+}
+
+/** Superseded while they waited: nobody needs their bytes. */
+function forget({ committer }: ReplicaDeps, stamps: readonly Stamp[]): Promise<void> {
+  return committer.commit({
+    reads: {},
+    appended: [],
+    decide({ txn }) {
+      for (const stamp of stamps) txn.remove(fetchKey(stamp));
+    },
+  });
+}
+
+const holdersOf = (hash: ChunkHash): MetaRange => ({ space: 'refs', ...tupleRange(refPrefix(hash)), limit: 1 });
+
+async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): Promise<void> {
+  const { chunkStore, committer, hashing } = deps;
+  for (const { hash, bytes } of chunks) {
+    const digest = Buffer.from(await hashing.hashAsync('sha256', bytes)).toString('hex');
+    if (hash !== `sha256:${digest}`)
+      throw new SkerryError('ChecksumMismatch', 'a fetched chunk is not what its hash says', { details: { hash } });
+  }
+  const locators = await chunkStore.append(chunks.map(({ hash, kind, bytes }) => ({ hash, kind, data: [bytes] })));
+  const placements = chunks.map((chunk, i) => placementOf(chunk, locators[i] as Locator));
+  try {
+    await committer.commit({
+      reads: { keys: chunks.map(({ hash }) => chunkKey(hash)), ranges: chunks.map(({ hash }) => holdersOf(hash)) },
+      appended: locators,
+      decide({ txn, effects }) {
+        placeChunks({ txn, effects }, placements);
+        for (const { hash } of chunks) {
+          // Whoever asked for it may have been superseded meanwhile.
+          if (txn.scan(holdersOf(hash)).length > 0) continue;
+          txn.set(garbageKey(hash), new Uint8Array(0));
+          effects.garbage = true;
+        }
+      },
+    });
+  } catch (error) {
+    await chunkStore.free(locators);
+    throw error;
+  }
+}
+
+function placementOf({ hash, kind, bytes }: FetchedChunk, locator: Locator): Placement {
+  const children = kind === 'node' ? parseEntries(bytes) : undefined;
+  return { hash, kind, length: bytes.length, locator, fresh: true, ...(children ? { children } : {}) };
+}
+
+function complete({ committer }: ReplicaDeps, { bucket, key, stamp }: PendingVersion): Promise<void> {
+  return committer.commit({
+    reads: { keys: [headKey(bucket, key), versionKey(bucket, key, stamp)] },
+    appended: [],
+    decide({ txn, effects }) {
+      const state = new KeyState({ txn, effects, newest: false }, bucket, key);
+      state.complete(stamp);
+      state.save();
+      txn.remove(fetchKey(stamp));
+    },
+  });
+}

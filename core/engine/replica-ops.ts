@@ -1,0 +1,82 @@
+/** Serving ops: what a peer lacks, in stamp order, small bodies with them. */
+import type { MetaKey, Op, Origin, VersionPut, VersionVector } from '../contracts/index.ts';
+import { clockKey, oplogKey, oplogPrefix, trimmedKey, tupleRange } from './keys.ts';
+import { HLC_ZERO } from './hlc.ts';
+import { readBody } from './replica-chunks.ts';
+import type { Cut, OpServer, OpsPage, PageLimit, WireOp, ReplicaDeps } from './replica-types.ts';
+import { decodeRecord, type ClockRecord } from './records.ts';
+import { EMPTY_VECTOR, seqOf } from './vector.ts';
+
+const SHIP_INLINE_MAX_BYTES = 8 * 1024;
+
+export function serveOps(deps: ReplicaDeps): OpServer {
+  return {
+    cut: () => readCut(deps),
+    async opsAfter(have, limit) {
+      const endRead = deps.reclaimer.beginRead();
+      try {
+        return await opsAfter(deps, have, limit);
+      } finally {
+        endRead();
+      }
+    },
+  };
+}
+
+async function readCut({ reader }: ReplicaDeps): Promise<Cut> {
+  const keys: MetaKey[] = [clockKey, trimmedKey];
+  const [clockRow, trimmedRow] = await reader.get(keys);
+  const clock = clockRow ? decodeRecord<ClockRecord>(clockRow) : { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+  return { ...clock, trimmed: trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR };
+}
+
+async function opsAfter(deps: ReplicaDeps, have: VersionVector, limit: PageLimit): Promise<OpsPage> {
+  const { vector, trimmed } = await readCut(deps);
+  const lacking = Object.keys(vector).filter((origin) => seqOf(have, origin) < seqOf(vector, origin));
+  for (const origin of lacking) {
+    const trimmedTo = seqOf(trimmed, origin);
+    if (seqOf(have, origin) < trimmedTo) return { kind: 'gap', origin, trimmedTo };
+  }
+  const read = await Promise.all(lacking.map((origin) => readOrigin(deps, origin, seqOf(have, origin), limit.maxOps)));
+  // Stamps rise with causality, so the smallest of all origins' next ops never comes after one that it depends on.
+  const inOrder = read.flat().toSorted((a, b) => (a.stamp < b.stamp ? -1 : 1));
+  const ops = await withBodies(deps, inOrder.slice(0, limit.maxOps), limit.maxBytes);
+  const missing = lacking.reduce((sum, origin) => sum + seqOf(vector, origin) - seqOf(have, origin), 0);
+  return { kind: 'ops', ops, more: ops.length < missing };
+}
+
+async function readOrigin(
+  { reader }: ReplicaDeps,
+  origin: Origin,
+  after: number,
+  limit: number,
+): Promise<readonly Op[]> {
+  const { to } = tupleRange(oplogPrefix(origin));
+  const rows = await reader.scan({ space: 'oplog', from: oplogKey(origin, after + 1).key, to, limit });
+  return rows.map(({ value }) => decodeRecord<Op>(value));
+}
+
+async function withBodies(deps: ReplicaDeps, ops: readonly Op[], maxBytes: number): Promise<readonly WireOp[]> {
+  const page: WireOp[] = [];
+  let bytes = 0;
+  for (const op of ops) {
+    const body = await inlineBody(deps, op);
+    bytes += JSON.stringify(op).length + (body?.length ?? 0);
+    if (bytes > maxBytes && page.length > 0) break;
+    page.push(body ? { op, body } : { op });
+  }
+  return page;
+}
+
+/** The body of a small version that is still here; a version that was superseded needs none. */
+function inlineBody(deps: ReplicaDeps, { body, stamp }: Op): Promise<Uint8Array | undefined> | undefined {
+  if (body.type !== 'version.put') return undefined;
+  const { bucket, key, content } = body satisfies VersionPut;
+  const [entry, ...more] = content?.manifest ?? [];
+  const isSmall =
+    entry &&
+    more.length === 0 &&
+    entry.span === undefined &&
+    entry.length <= (deps.shipInlineMaxBytes ?? SHIP_INLINE_MAX_BYTES);
+  return isSmall ? readBody(deps, entry.hash, { bucket, key, stamp }) : undefined;
+}
