@@ -4,7 +4,7 @@ import type { PluginKind } from '../contracts/index.ts';
 const FOLDERS = {
   'meta-store': { sqlite: 'meta-sqlite', memory: 'meta-memory' },
   'chunk-store': { fs: 'chunks-fs', memory: 'chunks-memory' },
-  transport: { memory: 'transport-memory' },
+  transport: { http: 'transport-http', memory: 'transport-memory' },
   auth: { sigv4: 'auth-sigv4', anonymous: 'auth-anonymous' },
   'conflict-resolver': { lww: 'resolver-lww' },
   gateway: { s3: 'gateway-s3', admin: 'gateway-admin' },
