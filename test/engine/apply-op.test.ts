@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import type { Op, OpBody, Stamp, VersionPut } from '../../core/contracts/index.ts';
+import type { Op, Stamp, VersionPut } from '../../core/contracts/index.ts';
 import { headKey } from '../../core/engine/keys.ts';
 import { coversDot } from '../../core/engine/vector.ts';
 import { decodeRecord, type ConflictRecord, type HeadRecord } from '../../core/engine/records.ts';

@@ -1,5 +1,5 @@
 /** Random histories of one key: what three sites write while they now and then see each other's ops. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Op, OpBody, Stamp, VersionPut } from '../../core/contracts/index.ts';
 import { Author, content } from './support.ts';
 

@@ -1,7 +1,7 @@
 /** Rule 13: a version whose bytes are missing is recorded at once and shown when they have arrived. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Locator, MetaStore, Op, Stamp } from '../../core/contracts/index.ts';
 import type { ApplyLocal } from '../../core/engine/apply-context.ts';
 import { headKey } from '../../core/engine/keys.ts';
@@ -69,7 +69,7 @@ describe('pending versions', () => {
             assert.ok(!now?.local?.pending, 'what is shown has its bytes');
             assert.ok(!now || !freed.includes(locatorOf(now.stamp)), 'what is shown is not freed');
           }
-          for (const stamp of [...waiting]) await arrive(stamp);
+          for (const stamp of waiting) await arrive(stamp);
           assert.equal((await shown(store))?.stamp, winner(ops));
           assert.equal(new Set(freed).size, freed.length, 'nothing is freed twice');
           const kept = await held(store);
