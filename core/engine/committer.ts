@@ -23,7 +23,7 @@ import { clockKey, oplogKey } from './keys.ts';
 import type { ClockRecord } from './records.ts';
 import { makeStamp, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
-import { isReadNeeded, transact, type Txn } from './txn.ts';
+import { allNeeded, isReadNeeded, transact, type ReadNeeded, type Txn } from './txn.ts';
 import { EMPTY_VECTOR, advanceVector, coversDot, coversVector, seqOf } from './vector.ts';
 
 /**
@@ -199,18 +199,21 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
       return 'applied';
     },
   };
+  const needed: ReadNeeded[] = [];
   const outcomes = group.map(({ intent }): Outcome => {
     const before = { clock, ops: ops.length, effects: effects.mark() };
     try {
       return { ok: true, value: txn.nested(() => intent.decide(context)) };
     } catch (error) {
-      if (isReadNeeded(error)) throw error;
+      // the others go on, if only to tell what they need: all is decided again
+      if (isReadNeeded(error)) needed.push(error);
       clock = before.clock;
       ops.length = before.ops;
       effects.reset(before.effects);
       return { ok: false, error };
     }
   });
+  if (needed.length > 0) throw allNeeded(needed);
   if (ops.length > 0) txn.put(clockKey, clock);
   return { outcomes, ops, effects };
 }

@@ -9,6 +9,7 @@ import {
 import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
+import { successorRange } from './key-state.ts';
 import { bucketKey, counterKey, headKey, tombstoneKey } from './keys.ts';
 import { visibleOf, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
@@ -18,7 +19,11 @@ export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
   const { bucket, key, versionId } = input;
   checkKey(key);
   return {
-    reads: { keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null)] },
+    reads: {
+      keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null)],
+      // what becomes current in place of the version that goes
+      ranges: [successorRange(bucket, key)],
+    },
     appended: [],
     decide(context) {
       const record = bucketIn(context.txn, bucket);

@@ -3,7 +3,7 @@
  * and the conflicts that are not resolved. Keeps what must hold between them; which version goes where is decided in
  * apply-version.ts. Nothing is written back before `save`.
  */
-import type { Stamp } from '../contracts/index.ts';
+import type { MetaRange, Stamp } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { dropVersion } from './chunk-refs.ts';
 import { addVersions, setHead } from './heads.ts';
@@ -20,6 +20,13 @@ import {
 
 /** Unresolved conflicts of one key, at most; more than this many sites never write one key unseen by each other. */
 const CONFLICTS_MAX = 1000;
+
+/** Where the version that becomes current when the current one is taken out stands. */
+export const successorRange = (bucket: string, key: string): MetaRange => ({
+  space: 'versions',
+  ...tupleRange(versionPrefix(bucket, key)),
+  limit: 1,
+});
 
 /** Older versions that are looked through for one whose bytes are here. */
 const OLDER_MAX = 100;
@@ -53,8 +60,8 @@ export class KeyState {
   #conflictCount: number;
   /** Versions that this op lets go of: their bytes are given back unless readers still need them. */
   readonly #letGo: VersionRecord[] = [];
-  /** What readers see should the head be pending. */
-  #visible: VersionRecord | undefined;
+  /** What readers see should the head be pending. `unread`: the newest older version, looked for only if it matters. */
+  #visible: VersionRecord | undefined | 'unread';
 
   constructor(context: ApplyContext, bucket: string, key: string) {
     this.#context = context;
@@ -117,7 +124,7 @@ export class KeyState {
 
   /** A removal that readers must notice at once: they see what is left. */
   hide(version: VersionRecord): void {
-    if (this.#visible?.stamp === version.stamp) this.#visible = this.#newestOlder();
+    if (this.#seenByReaders()?.stamp === version.stamp) this.#visible = 'unread';
   }
 
   /** The bytes of a version are all here now. */
@@ -227,7 +234,7 @@ export class KeyState {
   #settleShadow(): Shadow | undefined {
     const before = this.#before?.shadow;
     const orphans = before?.owned ? [...this.#letGo, before.record] : this.#letGo;
-    const shown = this.#head?.local?.pending ? this.#visible : undefined;
+    const shown = this.#head?.local?.pending ? this.#seenByReaders() : undefined;
     for (const orphan of orphans) if (orphan.stamp !== shown?.stamp) dropVersion(this.#context, orphan);
     if (!shown) return undefined;
     const owned = orphans.some(({ stamp }) => stamp === shown.stamp);
@@ -236,8 +243,14 @@ export class KeyState {
 
   /** An older version whose bytes are here: readers see it if it is newer than what they see. */
   #show(record: VersionRecord): void {
-    if (record.local?.pending || (this.#visible && this.#visible.stamp > record.stamp)) return;
-    this.#visible = record;
+    if (record.local?.pending) return;
+    const visible = this.#seenByReaders();
+    if (!visible || visible.stamp <= record.stamp) this.#visible = record;
+  }
+
+  #seenByReaders(): VersionRecord | undefined {
+    if (this.#visible === 'unread') this.#visible = this.#newestOlder();
+    return this.#visible;
   }
 
   #newestOlder(): VersionRecord | undefined {
@@ -270,7 +283,7 @@ export class KeyState {
   /** The newest older version, taken out of `versions`. It was seen by a later write unless its conflict is still open. */
   #promote(gone: HeadRecord): HeadRecord | undefined {
     const { txn } = this.#context;
-    const [row] = txn.scan({ space: 'versions', ...tupleRange(versionPrefix(this.#bucket, this.#key)), limit: 1 });
+    const [row] = txn.scan(successorRange(this.#bucket, this.#key));
     if (!row) return undefined;
     txn.remove({ space: 'versions', key: row.key });
     const next = decodeRecord<VersionRecord>(row.value);

@@ -6,9 +6,29 @@ import type { ChunkHash, MetaKey, MetaSpace, Origin, Stamp } from '../contracts/
 
 const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8');
 
-function escaped(text: string): string {
-  return text.includes('\0') ? text.replaceAll('\0', '\0\u{ff}') : text;
+function escaped(text: string): Buffer {
+  const bytes = utf8(text);
+  if (!bytes.includes(0)) return bytes;
+  const out: number[] = [];
+  for (const byte of bytes) {
+    out.push(byte);
+    if (byte === 0) out.push(0xff);
+  }
+  return Buffer.from(out);
 }
+
+const END = Buffer.of(0);
+
+/** `last` stands as it is: text, or bytes that are not UTF-8. */
+function tuple(parts: readonly string[], last: string | Buffer): Buffer {
+  const isPlain = typeof last === 'string' && !parts.some((part) => part.includes('\0'));
+  if (isPlain) return utf8(`${parts.join('\0')}\0${last}`);
+  const pieces: Buffer[] = [];
+  for (const part of parts) pieces.push(escaped(part), END);
+  pieces.push(typeof last === 'string' ? utf8(last) : last);
+  return Buffer.concat(pieces);
+}
+
 /** Complement of a stamp's bytes: newest first in key order. */
 function descending(stamp: Stamp): Buffer {
   const bytes = Buffer.from(stamp, 'latin1');
@@ -25,12 +45,11 @@ export const trimmedKey: MetaKey = at('site', utf8('trimmed'));
 export const opLogKey: MetaKey = at('site', utf8('opLog'));
 export const bucketKey = (bucket: string): MetaKey => at('buckets', utf8(bucket));
 export const counterKey = (bucket: string): MetaKey => at('counters', utf8(bucket));
-export const registerKey = (kind: string, id: string): MetaKey => at('registers', tuple([kind], utf8(id)));
+export const registerKey = (kind: string, id: string): MetaKey => at('registers', tuple([kind], id));
 
 /** Bucket names hold no NUL, so the object key may follow raw and is the rest of the row key. */
-export const headKey = (bucket: string, key: string): MetaKey =>
-  at('heads', Buffer.concat([utf8(bucket), END, utf8(key)]));
-export const headPrefix = (bucket: string): Buffer => Buffer.concat([utf8(bucket), END]);
+export const headKey = (bucket: string, key: string): MetaKey => at('heads', utf8(`${bucket}\0${key}`));
+export const headPrefix = (bucket: string): Buffer => utf8(`${bucket}\0`);
 /** The object key of a `heads` row, as bytes. */
 export const headObjectKey = (bucket: string, row: Uint8Array): Buffer =>
   Buffer.from(
@@ -42,8 +61,8 @@ export const headObjectKey = (bucket: string, row: Uint8Array): Buffer =>
 /** Superseded versions: (bucket, key, stamp descending). */
 export const versionKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>
   at('versions', tuple([bucket, key], descending(stamp)));
-export const versionPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], Buffer.alloc(0));
-export const versionBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
+export const versionPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], '');
+export const versionBucketPrefix = (bucket: string): Buffer => tuple([bucket], '');
 /** Splits a `versions` row key of a known bucket. */
 export function parseVersionKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly stamp: Stamp } {
   const { key, rest } = splitKey(bucket, row);
@@ -80,53 +99,54 @@ export const keyPosition = (bucket: string, key: string): Buffer => tuple([bucke
 
 /** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
 export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
-  at('tombstones', tuple(['version', bucket, key], utf8(target ?? 'null')));
+  at('tombstones', tuple(['version', bucket, key], target ?? 'null'));
 /** Versions that lost to one they had not seen: (bucket, key, stamp descending). */
 export const conflictKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>
   at('conflicts', tuple([bucket, key], descending(stamp)));
-export const conflictPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], Buffer.alloc(0));
+export const conflictPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], '');
 
-export const bucketTombstoneKey = (bucket: string): MetaKey => at('tombstones', tuple(['bucket'], utf8(bucket)));
+export const bucketTombstoneKey = (bucket: string): MetaKey => at('tombstones', tuple(['bucket'], bucket));
 
 export const oplogKey = (origin: Origin, seq: number): MetaKey => {
   const tail = Buffer.alloc(6);
   tail.writeUIntBE(seq, 0, 6);
   return at('oplog', tuple([origin], tail));
 };
-export const oplogPrefix = (origin: Origin): Buffer => tuple([origin], Buffer.alloc(0));
+export const oplogPrefix = (origin: Origin): Buffer => tuple([origin], '');
 
 export const chunkKey = (hash: ChunkHash): MetaKey => at('chunks', utf8(hash));
 /** One row for each holder of a chunk; a chunk without any is garbage. */
-export const refKey = (hash: ChunkHash, owner: string): MetaKey => at('refs', tuple([hash], utf8(owner)));
-export const refPrefix = (hash: ChunkHash): Buffer => tuple([hash], Buffer.alloc(0));
+export const refKey = (hash: ChunkHash, owner: string): MetaKey => at('refs', tuple([hash], owner));
+export const refPrefix = (hash: ChunkHash): Buffer => tuple([hash], '');
+/** The chunk that a `refs` row holds. */
+export const refHash = (row: Uint8Array): ChunkHash => Buffer.from(row.subarray(0, row.indexOf(0))).toString('utf8');
 export const refOwner = {
   version: (stamp: Stamp): string => `v${stamp}`,
   node: (hash: ChunkHash): string => `n${hash}`,
   part: (uploadId: string, number: number): string => `u${uploadId}/${number}`,
 } as const;
 /** Pending versions, oldest first: their bytes have to be fetched from a peer. */
-export const fetchKey = (stamp: Stamp): MetaKey => at('queues', tuple(['fetch'], utf8(stamp)));
-export const fetchPrefix = (): Buffer => tuple(['fetch'], Buffer.alloc(0));
+export const fetchKey = (stamp: Stamp): MetaKey => at('queues', tuple(['fetch'], stamp));
+export const fetchPrefix = (): Buffer => tuple(['fetch'], '');
 /** Chunks that lost a holder and may be garbage now. */
-export const garbageKey = (hash: ChunkHash): MetaKey => at('queues', tuple(['garbage'], utf8(hash)));
-export const garbagePrefix = (): Buffer => tuple(['garbage'], Buffer.alloc(0));
+export const garbageKey = (hash: ChunkHash): MetaKey => at('queues', tuple(['garbage'], hash));
+export const garbagePrefix = (): Buffer => tuple(['garbage'], '');
 
 export const uploadKey = (bucket: string, key: string, uploadId: string): MetaKey =>
-  at('uploads', tuple([bucket, key], utf8(uploadId)));
-export const uploadBucketPrefix = (bucket: string): Buffer => tuple([bucket], Buffer.alloc(0));
+  at('uploads', tuple([bucket, key], uploadId));
+export const uploadBucketPrefix = (bucket: string): Buffer => tuple([bucket], '');
 /** What a completed upload answered; no bucket has an empty name. */
-export const completedUploadKey = (uploadId: string): MetaKey =>
-  at('uploads', tuple(['', 'completed'], utf8(uploadId)));
-export const completedUploadPrefix = (): Buffer => tuple(['', 'completed'], Buffer.alloc(0));
+export const completedUploadKey = (uploadId: string): MetaKey => at('uploads', tuple(['', 'completed'], uploadId));
+export const completedUploadPrefix = (): Buffer => tuple(['', 'completed'], '');
 /** Uploads that are over and whose parts have still to be let go of. */
-export const endedUploadKey = (uploadId: string): MetaKey => at('queues', tuple(['endedUpload'], utf8(uploadId)));
-export const endedUploadPrefix = (): Buffer => tuple(['endedUpload'], Buffer.alloc(0));
+export const endedUploadKey = (uploadId: string): MetaKey => at('queues', tuple(['endedUpload'], uploadId));
+export const endedUploadPrefix = (): Buffer => tuple(['endedUpload'], '');
 export const partKey = (uploadId: string, number: number): MetaKey => {
   const tail = Buffer.alloc(2);
   tail.writeUInt16BE(number);
   return at('parts', tuple([uploadId], tail));
 };
-export const partPrefix = (uploadId: string): Buffer => tuple([uploadId], Buffer.alloc(0));
+export const partPrefix = (uploadId: string): Buffer => tuple([uploadId], '');
 
 /**
  * Bounds of all rows whose tuple starts with the complete elements of `prefix` (one of the `...Prefix` functions). What follows

@@ -14,20 +14,32 @@ import type {
 } from '../contracts/index.ts';
 import { decodeRecord, encodeRecord } from './records.ts';
 
-const nameOf = (space: MetaSpace, key: Uint8Array): string =>
-  `${space}/${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')}`;
+/** A key as a string: a character each byte. */
+function textOf(key: Uint8Array): string {
+  return (Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)).toString('latin1');
+}
 
-const nameOfRange = (range: MetaRange): string =>
-  [
-    range.space,
-    range.reverse ? 'r' : 'f',
-    range.limit,
-    range.from ? nameOf('site', range.from) : '-',
-    range.to ? nameOf('site', range.to) : '-',
-  ].join('|');
+const nameOfRange = ({ space, from, to, limit, reverse }: MetaRange): string =>
+  [space, reverse ? 'r' : 'f', limit, from ? textOf(from) : '-', to ? textOf(to) : '-'].join('|');
 
-/** Thrown through a decision when it reads what nobody declared; never leaves this file. */
-class ReadNeeded extends Error {
+/** Values by space and key. */
+class Rows<V> {
+  readonly #spaces = new Map<MetaSpace, Map<string, V>>();
+
+  /** All rows of a space by the text of their key. */
+  of(space: MetaSpace): Map<string, V> {
+    let rows = this.#spaces.get(space);
+    if (rows === undefined) this.#spaces.set(space, (rows = new Map<string, V>()));
+    return rows;
+  }
+
+  *all(): Generator<V> {
+    for (const rows of this.#spaces.values()) yield* rows.values();
+  }
+}
+
+/** Thrown through a decision when it reads what nobody declared. */
+export class ReadNeeded extends Error {
   readonly reads: MetaReads;
   constructor(reads: MetaReads) {
     super('undeclared read');
@@ -35,49 +47,64 @@ class ReadNeeded extends Error {
   }
 }
 
-interface Staged extends MetaWrite {
-  readonly name: string;
+/** A row as the store has it, and its record once somebody asked for that. */
+interface Stored {
+  readonly value: Uint8Array | undefined;
+  record: object | undefined;
+}
+
+/** A row as this transaction leaves it: one that is rewritten by every intent of a group is encoded once, at the end. */
+interface Staged {
+  readonly space: MetaSpace;
+  readonly key: Uint8Array;
+  value: Uint8Array | undefined;
+  record: object | undefined;
 }
 
 interface Undo {
-  readonly name: string;
+  readonly space: MetaSpace;
+  readonly text: string;
   readonly previous: Staged | undefined;
 }
 
+function valueOf(staged: Staged): Uint8Array | undefined {
+  if (staged.value === undefined && staged.record !== undefined) staged.value = encodeRecord(staged.record);
+  return staged.value;
+}
+
 export class Txn {
-  readonly #values: ReadonlyMap<string, Uint8Array | undefined>;
+  readonly #stored: Rows<Stored>;
   readonly #ranges: ReadonlyMap<string, readonly MetaRow[]>;
-  readonly #writes = new Map<string, Staged>();
+  readonly #writes = new Rows<Staged>();
   /** What each write replaced, newest last; lets `nested` take its writes back. */
   readonly #undo: Undo[] = [];
 
-  constructor(values: ReadonlyMap<string, Uint8Array | undefined>, ranges: ReadonlyMap<string, readonly MetaRow[]>) {
-    this.#values = values;
-    this.#ranges = ranges;
+  constructor(keys: readonly MetaKey[], ranges: readonly MetaRange[], read: MetaReadResult) {
+    this.#stored = storedRows(keys, read);
+    this.#ranges = new Map(read.rows.map((rows, i) => [nameOfRange(ranges[i] as MetaRange), rows]));
   }
 
   get({ space, key }: MetaKey): Uint8Array | undefined {
-    const name = nameOf(space, key);
-    const staged = this.#writes.get(name);
-    if (staged) return staged.value;
-    const value = this.#values.get(name);
-    if (value === undefined && !this.#values.has(name)) throw new ReadNeeded({ keys: [{ space, key }] });
-    return value;
+    const text = textOf(key);
+    const staged = this.#writes.of(space).get(text);
+    return staged === undefined ? this.#read(space, key, text).value : valueOf(staged);
   }
 
-  record<T>(key: MetaKey): T | undefined {
-    const value = this.get(key);
-    return value === undefined ? undefined : decodeRecord<T>(value);
+  /** The same object each time, so it must not be changed. */
+  record<T>({ space, key }: MetaKey): T | undefined {
+    const text = textOf(key);
+    const row = this.#writes.of(space).get(text) ?? this.#read(space, key, text);
+    if (row.record === undefined && row.value !== undefined) row.record = decodeRecord<object>(row.value);
+    return row.record as T | undefined;
   }
 
   set({ space, key }: MetaKey, value: Uint8Array | undefined): void {
-    const name = nameOf(space, key);
-    this.#undo.push({ name, previous: this.#writes.get(name) });
-    this.#writes.set(name, { name, space, key, value });
+    this.#stage({ space, key, value, record: undefined });
   }
 
-  put(key: MetaKey, record: object): void {
-    this.set(key, encodeRecord(record));
+  /** The record must not be changed afterwards. */
+  put({ space, key }: MetaKey, record: object): void {
+    this.#stage({ space, key, value: undefined, record });
   }
 
   remove(key: MetaKey): void {
@@ -89,15 +116,18 @@ export class Txn {
    * `limit` as this transaction has removed from the space, so that removals cannot make it come up short.
    */
   scan(range: MetaRange): readonly MetaRow[] {
-    const own = [...this.#writes.values()].filter((write) => write.space === range.space && inRange(write.key, range));
-    const removed = own.reduce((count, write) => count + (write.value === undefined ? 1 : 0), 0);
+    const own = new Map([...this.#writes.of(range.space)].filter(([, write]) => inRange(write.key, range)));
+    let removed = 0;
+    for (const write of own.values()) if (valueOf(write) === undefined) removed++;
     const wanted = removed === 0 ? range : { ...range, limit: range.limit + removed };
     const stored = this.#ranges.get(nameOfRange(wanted));
     if (!stored) throw new ReadNeeded({ ranges: [wanted] });
-    if (own.length === 0) return stored;
-    const hidden = new Set(own.map((write) => write.name));
-    const rows = stored.filter((row) => !hidden.has(nameOf(range.space, row.key)));
-    for (const write of own) if (write.value !== undefined) rows.push({ key: write.key, value: write.value });
+    if (own.size === 0) return stored;
+    const rows = stored.filter((row) => !own.has(textOf(row.key)));
+    for (const write of own.values()) {
+      const value = valueOf(write);
+      if (value !== undefined) rows.push({ key: write.key, value });
+    }
     rows.sort((a, b) => Buffer.compare(a.key, b.key) * (range.reverse ? -1 : 1));
     return rows.slice(0, range.limit);
   }
@@ -109,26 +139,56 @@ export class Txn {
       return body();
     } catch (error) {
       while (this.#undo.length > mark) {
-        const { name, previous } = this.#undo.pop() as Undo;
-        if (previous) this.#writes.set(name, previous);
-        else this.#writes.delete(name);
+        const { space, text, previous } = this.#undo.pop() as Undo;
+        if (previous) this.#writes.of(space).set(text, previous);
+        else this.#writes.of(space).delete(text);
       }
       throw error;
     }
   }
 
   writes(): readonly MetaWrite[] {
-    return [...this.#writes.values()];
+    return [...this.#writes.all()].map((staged) => ({ space: staged.space, key: staged.key, value: valueOf(staged) }));
   }
+
+  #read(space: MetaSpace, key: Uint8Array, text: string): Stored {
+    const stored = this.#stored.of(space).get(text);
+    if (stored === undefined) throw new ReadNeeded({ keys: [{ space, key }] });
+    return stored;
+  }
+
+  #stage(staged: Staged): void {
+    const text = textOf(staged.key);
+    const writes = this.#writes.of(staged.space);
+    this.#undo.push({ space: staged.space, text, previous: writes.get(text) });
+    writes.set(text, staged);
+  }
+}
+
+function storedRows(keys: readonly MetaKey[], read: MetaReadResult): Rows<Stored> {
+  const stored = new Rows<Stored>();
+  read.values.forEach((value, i) => {
+    const { space, key } = keys[i] as MetaKey;
+    stored.of(space).set(textOf(key), { value, record: undefined });
+  });
+  return stored;
 }
 
 function inRange(key: Uint8Array, range: MetaRange): boolean {
   return (!range.from || Buffer.compare(key, range.from) >= 0) && (!range.to || Buffer.compare(key, range.to) < 0);
 }
 
-/** True for the signal by which a decision asks for more reads; whoever catches errors inside a decision must rethrow it. */
-export function isReadNeeded(error: unknown): boolean {
+/** The signal by which a decision asks for more reads; whoever catches errors inside a decision must rethrow it. */
+export function isReadNeeded(error: unknown): error is ReadNeeded {
   return error instanceof ReadNeeded;
+}
+
+/** What several decisions of one transaction ask for, as one signal: each would cost a round of its own. */
+export function allNeeded(signals: readonly ReadNeeded[]): ReadNeeded {
+  return new ReadNeeded({
+    keys: signals.flatMap(({ reads }) => reads.keys ?? []),
+    ranges: signals.flatMap(({ reads }) => reads.ranges ?? []),
+  });
 }
 
 /** Runs `body` as one atomic transaction of the store. `body` is pure and may run several times. Its throw refuses. */
@@ -139,7 +199,7 @@ export function transact<T>(store: MetaStore, declared: MetaReads, body: (txn: T
     // A store that starts over after a conflict hands back the declared reads alone.
     keys.length = read.values.length;
     ranges.length = read.rows.length;
-    const txn = new Txn(valuesByName(keys, read), rangesByName(ranges, read));
+    const txn = new Txn(keys, ranges, read);
     try {
       const result = body(txn);
       return { kind: 'write', writes: txn.writes(), result };
@@ -150,17 +210,4 @@ export function transact<T>(store: MetaStore, declared: MetaReads, body: (txn: T
       return { kind: 'need', reads: error.reads };
     }
   });
-}
-
-function valuesByName(keys: readonly MetaKey[], read: MetaReadResult): Map<string, Uint8Array | undefined> {
-  return new Map(
-    read.values.map((value, i) => {
-      const key = keys[i] as MetaKey;
-      return [nameOf(key.space, key.key), value];
-    }),
-  );
-}
-
-function rangesByName(ranges: readonly MetaRange[], read: MetaReadResult): Map<string, readonly MetaRow[]> {
-  return new Map(read.rows.map((rows, i) => [nameOfRange(ranges[i] as MetaRange), rows]));
 }
