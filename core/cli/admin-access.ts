@@ -29,7 +29,7 @@ export async function withAdmin<T>(
 }
 
 /** Nobody wants a typing error to leave a new site behind. */
-async function requireSite(dataDir: string): Promise<void> {
+export async function requireSite(dataDir: string): Promise<void> {
   const found = await stat(join(dataDir, 'site.json')).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw new SkerryError('Io', `cannot look into ${dataDir}: ${error.message}`, { cause: error });

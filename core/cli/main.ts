@@ -5,6 +5,7 @@ import { configCommand } from './commands/config.ts';
 import { initCommand } from './commands/init.ts';
 import { keyCommand } from './commands/key.ts';
 import { pluginsCommand } from './commands/plugins.ts';
+import { rebuildIndexCommand } from './commands/rebuild-index.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { MakeCommand } from './command.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly MakeCommand[] = [
   bucketCommand,
   keyCommand,
   statusCommand,
+  rebuildIndexCommand,
 ];
 
 const WIDTH_MAX = 110;

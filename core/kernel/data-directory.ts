@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SkerryError, type Incarnation, type Random, type Runtime, type SiteId } from '../contracts/index.ts';
 import type { DirectoryLock, Host } from './runtime/lock.ts';
 
-/** `site.json`. Written once, at first start. */
+/** `site.json`. Written at first start, and when the site comes back as a new origin. */
 interface SiteRecord {
   readonly format: 1;
   readonly site: SiteId;
@@ -99,6 +99,11 @@ async function createSiteRecord(
   const bytes = new TextEncoder().encode(`${JSON.stringify(record, undefined, 2)}\n`);
   await files.writeFileAtomic(join(path, 'site.json'), bytes, { permissions: OWNER_ONLY_FILE });
   return record;
+}
+
+/** A site whose state went back in time is a new origin from its next start on. */
+export async function renewIncarnation({ path, site }: DataDirectory, runtime: Runtime): Promise<void> {
+  await createSiteRecord(path, site, runtime);
 }
 
 function randomSiteId(random: Random): SiteId {

@@ -30,6 +30,7 @@ const COMMANDS = [
   'key policy',
   'key delete',
   'status',
+  'rebuild-index',
 ] as const;
 
 describe('help', () => {
