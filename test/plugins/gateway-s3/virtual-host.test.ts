@@ -1,7 +1,8 @@
 /** Virtual-host requests on a whole site: the bucket that the Host names is the one that a version 2 signature covers. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 
@@ -25,14 +26,11 @@ interface Answer {
   readonly body: string;
 }
 
-function get(host: string, path: string): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const request = httpRequest({ port: rig.port, host: '127.0.0.1', path, headers: { host }, agent: false }, (answer) =>
-    text(answer).then((body) => resolve({ status: answer.statusCode, body }), reject),
-  );
-  request.on('error', reject);
+async function get(host: string, path: string): Promise<Answer> {
+  const request = httpRequest({ port: rig.port, host: '127.0.0.1', path, headers: { host }, agent: false });
   request.end();
-  return promise;
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  return { status: answer.statusCode, body: await text(answer) };
 }
 
 /** Query of a presigned GET, signature version 2. */
