@@ -1,0 +1,223 @@
+/**
+ * The one door for ops that arrive, pulled or pushed: drops what the vector covers, puts the rest in causal order, hands it
+ * to the engine, and looks at what became of it. One batch at a time. What cannot be applied changes nothing and
+ * is never passed over: it is fetched again by vector.
+ */
+import {
+  isSkerryError,
+  SkerryError,
+  type Clock,
+  type ErrorCode,
+  type Logger,
+  type Op,
+  type Origin,
+  type Stamp,
+  type VersionVector,
+} from '../contracts/index.ts';
+import type { ApplyOutcome } from '../engine/committer.ts';
+import { hlcWallMs } from '../engine/hlc.ts';
+import type { ApplyReport, Replica, WireOp } from '../engine/replica.ts';
+import { stampHlc } from '../engine/stamp.ts';
+import { coversDot, seqOf } from '../engine/vector.ts';
+import type { OnFact, Quarantined } from './facts.ts';
+import { Quarantine } from './quarantine.ts';
+
+/** Ops of one transaction. */
+const BATCH_MAX_OPS = 512;
+/** An op that the engine cannot apply is tried again, since an upgrade or a peer may bring another answer. */
+const REFUSED_RETRY_MS = 60_000;
+/** The site's fault, not the op's: the whole batch comes again later. */
+const OUR_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'Unavailable',
+  'SlowDown',
+  'OutOfSpace',
+  'Corrupt',
+  'Io',
+  'Closed',
+  'Aborted',
+  'Locked',
+  'Timeout',
+  'ClockUntrusted',
+]);
+
+export interface InboxDeps {
+  readonly replica: Pick<Replica, 'origin' | 'cut' | 'apply'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maxClockDriftMs: number;
+  readonly inboxMaxBytes: number;
+  readonly onFact: OnFact;
+  /** Ops that were applied just now: to be relayed, and their bytes fetched. */
+  readonly onApplied: (ops: readonly Op[]) => void;
+  /** Somebody has ops of our own origin that we do not have (rule 12). They were not applied. */
+  readonly onOwnOps: (highest: Op) => void;
+}
+
+export interface InboxReport {
+  readonly applied: number;
+  /** Covered already: duplicates and echoes. */
+  readonly known: number;
+  /** Something that they come after is missing although nobody holds it back: fetch by vector. */
+  readonly early: number;
+  readonly vector: VersionVector;
+}
+
+export interface Inbox {
+  /** Applies what can be. Rejects with the site's own failures; then nothing of the running transaction was applied. */
+  receive(ops: readonly WireOp[], options?: ReceiveOptions): Promise<InboxReport>;
+  /** Origins whose ops need not be sent now. */
+  blocked(): readonly Origin[];
+  /** Milliseconds until one of them is due. */
+  nextDueInMs(): number;
+  quarantine(): readonly Quarantined[];
+}
+
+export interface ReceiveOptions {
+  /** Set for what was not asked for: refuses with `SlowDown` when this many bytes more would be too many. */
+  readonly pushedBytes?: number;
+}
+
+export function createInbox(deps: InboxDeps): Inbox {
+  const quarantine = new Quarantine(deps.clock, deps.onFact);
+  const door = new Door(deps, quarantine);
+  let last: Promise<unknown> = Promise.resolve();
+  let queuedBytes = 0;
+
+  function receive(ops: readonly WireOp[], { pushedBytes = 0 }: ReceiveOptions = {}): Promise<InboxReport> {
+    if (pushedBytes > 0 && queuedBytes > 0 && queuedBytes + pushedBytes > deps.inboxMaxBytes)
+      return Promise.reject(new SkerryError('SlowDown', `${queuedBytes} bytes of pushed ops wait to be applied`));
+    queuedBytes += pushedBytes;
+    const received = last.then(() => door.receive(ops)).finally(() => (queuedBytes -= pushedBytes));
+    last = received.catch(() => undefined); // for its caller to handle; the next batch does not care
+    return received;
+  }
+
+  return {
+    receive,
+    blocked: () => quarantine.waiting(),
+    nextDueInMs: () => quarantine.nextDueInMs(),
+    quarantine: () => quarantine.list(),
+  };
+}
+
+interface Tally {
+  applied: number;
+  known: number;
+  early: number;
+}
+
+class Door {
+  readonly #deps: InboxDeps;
+  readonly #quarantine: Quarantine;
+
+  constructor(deps: InboxDeps, quarantine: Quarantine) {
+    this.#deps = deps;
+    this.#quarantine = quarantine;
+  }
+
+  async receive(ops: readonly WireOp[]): Promise<InboxReport> {
+    let { vector } = await this.#deps.replica.cut();
+    const { wanted, known } = this.#sift(ops, vector);
+    const tally: Tally = { applied: 0, known, early: 0 };
+    for (let at = 0; at < wanted.length; at += BATCH_MAX_OPS)
+      vector = await this.#apply(wanted.slice(at, at + BATCH_MAX_OPS), tally);
+    return { ...tally, vector };
+  }
+
+  /** Unseen ops of others in causal order, each once. */
+  #sift(ops: readonly WireOp[], vector: VersionVector): { readonly wanted: readonly WireOp[]; readonly known: number } {
+    const unseen = new Map<Stamp, WireOp>();
+    let own: Op | undefined;
+    for (const wire of ops) {
+      const { op } = wire;
+      if (coversDot(vector, op.dot)) continue;
+      if (op.dot.origin !== this.#deps.replica.origin) unseen.set(op.stamp, wire);
+      else if (own === undefined || op.dot.seq > own.dot.seq) own = op;
+    }
+    if (own !== undefined) this.#deps.onOwnOps(own);
+    const known = ops.length - unseen.size;
+    const wanted = [...unseen.values()].filter(({ op }) => !this.#quarantine.isWaiting(op.dot.origin));
+    return { wanted: wanted.sort((a, b) => (a.op.stamp < b.op.stamp ? -1 : 1)), known };
+  }
+
+  async #apply(batch: readonly WireOp[], tally: Tally): Promise<VersionVector> {
+    try {
+      const { outcomes, vector } = await this.#deps.replica.apply(batch);
+      this.#settle(batch, outcomes, vector, tally);
+      return vector;
+    } catch (error) {
+      if (isOurFault(error)) throw error;
+      return this.#applySingly(batch, tally);
+    }
+  }
+
+  /** One of them makes the transaction fail: it must not stop the others. */
+  async #applySingly(batch: readonly WireOp[], tally: Tally): Promise<VersionVector> {
+    let { vector } = await this.#deps.replica.cut();
+    for (const wire of batch) {
+      const applied = await this.#applyOne(wire);
+      if (applied === undefined) continue;
+      ({ vector } = applied);
+      this.#settle([wire], applied.outcomes, vector, tally);
+    }
+    return vector;
+  }
+
+  async #applyOne(wire: WireOp): Promise<ApplyReport | undefined> {
+    const { op, body } = wire;
+    try {
+      return await this.#deps.replica.apply([wire]);
+    } catch (error) {
+      if (isOurFault(error)) throw error;
+      this.#deps.logger.error({ err: error, dot: op.dot, type: op.body.type }, 'an op of another site was refused');
+      // The bytes are not what the op says; the op itself may be sound, and its bytes are fetched by hash.
+      if (body !== undefined && isSkerryError(error, 'ChecksumMismatch')) return this.#applyOne({ op });
+      this.#hold(op, 'refused', REFUSED_RETRY_MS);
+      return undefined;
+    }
+  }
+
+  #settle(batch: readonly WireOp[], outcomes: readonly ApplyOutcome[], vector: VersionVector, tally: Tally): void {
+    const applied: Op[] = [];
+    batch.forEach(({ op }, index) => {
+      const outcome = outcomes[index];
+      if (outcome === 'applied') applied.push(op);
+      else if (outcome === 'known') tally.known++;
+      else if (outcome === 'held') this.#hold(op, 'clock', this.#aheadMs(op));
+      else if (outcome === 'early' && !this.#holdBehind(op, vector)) tally.early++;
+    });
+    for (const { dot } of applied)
+      if (!this.#heldAfter(dot.origin, batch, vector)) this.#quarantine.release(dot.origin);
+    tally.applied += applied.length;
+    if (applied.length > 0) this.#deps.onApplied(applied);
+  }
+
+  /** Some of the origin's ops were applied and a later one of this batch is held. */
+  #heldAfter(origin: Origin, batch: readonly WireOp[], vector: VersionVector): boolean {
+    return batch.some(({ op }) => op.dot.origin === origin && !coversDot(vector, op.dot));
+  }
+
+  #aheadMs({ stamp }: Op): number {
+    return hlcWallMs(stampHlc(stamp)) - this.#deps.maxClockDriftMs - this.#deps.clock.wallMs();
+  }
+
+  /** True when `op` waits for one that is in quarantine; then there is no use in fetching either. */
+  #holdBehind(op: Op, vector: VersionVector): boolean {
+    const { origin } = op.dot;
+    if (this.#quarantine.isWaiting(origin)) return true;
+    const missing = Object.keys(op.deps).filter((name) => seqOf(vector, name) < seqOf(op.deps, name));
+    const waitsFor = missing.find((name) => this.#quarantine.isWaiting(name));
+    if (waitsFor === undefined) return false;
+    this.#hold(op, 'behind', this.#quarantine.dueInMs(waitsFor));
+    return true;
+  }
+
+  #hold(op: Op, reason: Quarantined['reason'], retryInMs: number): void {
+    if (this.#quarantine.isWaiting(op.dot.origin)) return;
+    this.#quarantine.hold({ origin: op.dot.origin, stamp: op.stamp, reason, retryInMs });
+  }
+}
+
+function isOurFault(error: unknown): boolean {
+  return isSkerryError(error) && OUR_FAULT.has(error.code);
+}
