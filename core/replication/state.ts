@@ -1,0 +1,19 @@
+/** What replication remembers over restarts and learns of membership: a port that the owner of the site implements. */
+import type { Origin } from '../contracts/index.ts';
+import type { Cut } from '../engine/replica.ts';
+import type { Watermark } from './protocol.ts';
+
+export interface ReplicationState {
+  /**
+   * A cut whose `hlc` is at least the present wall clock, and durably so: no later op of this site will have a stamp at or
+   * below it, not after a restart either. Without it a site that nobody writes to would hold up everybody's stability.
+   */
+  tick(): Promise<Cut>;
+  loadWatermarks(): Promise<readonly Watermark[]>;
+  /** Durable when it resolves. Replaces what was saved for the same origin. */
+  saveWatermarks(marks: readonly Watermark[]): Promise<void>;
+  /** Origins whose report stability needs, this site's own included; evicted ones are not among them. */
+  members(): Promise<readonly Origin[]>;
+  /** True while a snapshot is being taken in: this site reports no watermark (rule 15). */
+  bootstrapping(): boolean;
+}

@@ -1,0 +1,113 @@
+/**
+ * What each origin last reported of itself, first-hand or relayed. A report that tells of ops that we lack proves nothing yet;
+ * it waits until we have them, and the one before counts until then, so that a busy site's frontier moves too.
+ */
+import type { Clock, Logger, Origin } from '../contracts/index.ts';
+import { hlcWallMs } from '../engine/hlc.ts';
+import type { Cut, Replica } from '../engine/replica.ts';
+import { coversVector } from '../engine/vector.ts';
+import type { Watermark } from './protocol.ts';
+import { stableFrontier, type Frontier } from './stability.ts';
+import type { ReplicationState } from './state.ts';
+
+/** Origins remembered; members come first, the rest is somebody making them up. */
+const ORIGINS_MAX = 1024;
+
+interface Reports {
+  /** The last report that we had everything of. */
+  covered?: Watermark;
+  /** The oldest report that we have not, kept until we do. */
+  awaited?: Watermark;
+  latest: Watermark;
+}
+
+export interface WatermarksDeps {
+  readonly replica: Pick<Replica, 'origin' | 'cut'>;
+  readonly state: ReplicationState;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maxClockDriftMs: number;
+}
+
+export interface Watermarks {
+  open(): Promise<void>;
+  /** Everything to tell a peer: our own report, unless we are bootstrapping, and what others reported. */
+  report(): Promise<readonly Watermark[]>;
+  /** Takes in what a peer tells. A clock from the future is not let in (rule 11). */
+  receive(marks: readonly Watermark[]): Promise<void>;
+  /** `undefined` while nothing is known to be stable. */
+  frontier(): Promise<Frontier | undefined>;
+}
+
+export function createWatermarks(deps: WatermarksDeps): Watermarks {
+  return new Board(deps);
+}
+
+class Board implements Watermarks {
+  readonly #deps: WatermarksDeps;
+  readonly #reports = new Map<Origin, Reports>();
+
+  constructor(deps: WatermarksDeps) {
+    this.#deps = deps;
+  }
+
+  async open(): Promise<void> {
+    const { vector } = await this.#deps.replica.cut();
+    for (const mark of await this.#deps.state.loadWatermarks()) this.#take(mark, vector);
+  }
+
+  async report(): Promise<readonly Watermark[]> {
+    const { state, replica } = this.#deps;
+    const others = [...this.#reports.values()].map(({ latest }) => latest);
+    if (state.bootstrapping()) return others;
+    const { hlc, vector } = await state.tick();
+    return [{ origin: replica.origin, hlc, vector }, ...others];
+  }
+
+  async receive(marks: readonly Watermark[]): Promise<void> {
+    const { vector } = await this.#deps.replica.cut();
+    const latestMs = this.#deps.clock.wallMs() + this.#deps.maxClockDriftMs;
+    const news = marks.filter((mark) => this.#isNews(mark, latestMs));
+    for (const mark of news) this.#take(mark, vector);
+    if (news.length > 0) await this.#deps.state.saveWatermarks(news);
+  }
+
+  async frontier(): Promise<Frontier | undefined> {
+    const { replica, state } = this.#deps;
+    if (state.bootstrapping()) return undefined;
+    const { hlc, vector }: Cut = await replica.cut();
+    const covered = new Map<Origin, Watermark>();
+    for (const [origin, reports] of this.#reports) {
+      promote(reports, vector);
+      if (reports.covered !== undefined) covered.set(origin, reports.covered);
+    }
+    return stableFrontier({ origin: replica.origin, hlc, vector }, await state.members(), covered);
+  }
+
+  /** Only an origin itself says more of itself, and of ours nobody else does. */
+  #isNews({ origin, hlc }: Watermark, latestMs: number): boolean {
+    if (origin === this.#deps.replica.origin) return false;
+    const known = this.#reports.get(origin);
+    if (known === undefined ? this.#reports.size >= ORIGINS_MAX : hlc <= known.latest.hlc) return false;
+    if (hlcWallMs(hlc) <= latestMs) return true;
+    this.#deps.logger.warn({ origin, hlc }, 'a watermark from the future was not let in');
+    return false;
+  }
+
+  #take(mark: Watermark, vector: Cut['vector']): void {
+    const reports: Reports = this.#reports.get(mark.origin) ?? { latest: mark };
+    reports.latest = mark;
+    reports.awaited ??= mark;
+    promote(reports, vector);
+    this.#reports.set(mark.origin, reports);
+  }
+}
+
+/** The awaited report counts once we have all that it tells of; then the latest one is awaited. */
+function promote(reports: Reports, vector: Cut['vector']): void {
+  while (reports.awaited !== undefined && coversVector(vector, reports.awaited.vector)) {
+    reports.covered = reports.awaited;
+    if (reports.awaited === reports.latest) delete reports.awaited;
+    else reports.awaited = reports.latest;
+  }
+}
