@@ -1,0 +1,47 @@
+/** What a checker is told and what it may look at. It never asks the system under test to judge itself. */
+import type { ChunkStore, Incarnation, MetaReader, Op, SiteId, VersionVector } from '../../core/contracts/index.ts';
+import type { ClockRecord } from '../../core/engine/records.ts';
+import type { Commit } from '../sim/site-record.ts';
+import type { LogLine } from '../sim/runtime.ts';
+import type { CallRecord } from '../workload/history.ts';
+
+/** A site as checkers see it: its disks, not its word. */
+export interface SiteView {
+  readonly name: SiteId;
+  readonly incarnation: Incarnation;
+  /** Starts so far. */
+  readonly boots: number;
+  /** Power cuts so far. */
+  readonly crashes: number;
+  readonly record: {
+    readonly ops: readonly Op[];
+    readonly clock: ClockRecord | undefined;
+    readonly vector: VersionVector;
+  };
+  readonly meta: { readonly reader: MetaReader };
+  readonly chunks: { inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> };
+  /** Disk failures that it met so far. */
+  readonly faults: { readonly met: number };
+}
+
+export interface WorldView {
+  readonly sites: readonly SiteView[];
+  readonly replicates: boolean;
+  readonly movesBytes: boolean;
+  /** A promise was broken. */
+  fail(checker: string, message: string): void;
+  /** Something rare happened that a run should meet sometimes. */
+  mark(name: string): void;
+}
+
+export interface Checker {
+  readonly name: string;
+  /** In the turn of the commit. */
+  onCommit?(commit: Commit, view: WorldView): void;
+  onCall?(call: CallRecord, view: WorldView): void;
+  onLog?(line: LogLine, view: WorldView): void;
+  /** From time to time while sites run; it sees every disk between two events. */
+  onLook?(view: WorldView): Promise<void>;
+  /** All faults healed, all sites up and quiet. */
+  atEnd?(view: WorldView): Promise<void>;
+}

@@ -1,0 +1,23 @@
+/**
+ * Equal vectors mean equal state, at every moment and over all sites and boots: also, nothing that replicates changes without an op.
+ */
+import { dumpState, firstDifference } from './dump.ts';
+import type { Checker } from './checker.ts';
+import { vectorName } from './vectors.ts';
+
+export function equalStateChecker(): Checker {
+  const states = new Map<string, { readonly dump: string; readonly site: string }>();
+  const look: NonNullable<Checker['onLook']> = async (view) => {
+    for (const site of view.sites) {
+      const name = vectorName(site.record.vector);
+      const dump = await dumpState(site.meta.reader);
+      const known = states.get(name);
+      if (known === undefined) {
+        states.set(name, { dump, site: site.name });
+      } else if (known.dump !== dump) {
+        view.fail('equal-state', `${known.site} and ${site.name} at ${name}: ${firstDifference(known.dump, dump)}`);
+      } else if (known.site !== site.name) view.mark('equal vectors on two sites');
+    }
+  };
+  return { name: 'equal-state', onLook: look, atEnd: look };
+}

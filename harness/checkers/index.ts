@@ -1,0 +1,35 @@
+/** All checkers; every run has all of them. */
+import { acknowledgedChecker } from './acknowledged.ts';
+import type { Checker } from './checker.ts';
+import { convergenceChecker } from './convergence.ts';
+import { counterChecker } from './counters.ts';
+import { equalStateChecker } from './equal-state.ts';
+import { garbageChecker } from './garbage.ts';
+import { logChecker } from './logs.ts';
+import { opIdentityChecker } from './op-identity.ts';
+import { readChecker } from './reads.ts';
+import { rebuildChecker } from './rebuild.ts';
+import { replayChecker } from './replay.ts';
+import { stampChecker } from './stamps.ts';
+import { stateChecker } from './state.ts';
+import { vectorChecker } from './vectors.ts';
+
+export type { Checker, SiteView, WorldView } from './checker.ts';
+
+export function createCheckers(seed: number): readonly Checker[] {
+  return [
+    vectorChecker(),
+    stampChecker(),
+    opIdentityChecker(),
+    equalStateChecker(),
+    stateChecker(),
+    counterChecker(),
+    readChecker(),
+    acknowledgedChecker(),
+    logChecker(),
+    convergenceChecker(),
+    replayChecker(seed),
+    rebuildChecker(),
+    garbageChecker(),
+  ];
+}

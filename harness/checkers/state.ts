@@ -1,0 +1,99 @@
+/** What lies on a site's disk is what the reference model makes of the ops that it applied: nothing lost, nothing back again. */
+import type { MetaReader, Op } from '../../core/contracts/index.ts';
+import { bucketKey, conflictPrefix, headKey, tupleRange, versionPrefix } from '../../core/engine/keys.ts';
+import {
+  decodeRecord,
+  type BucketRecord,
+  type ConflictRecord,
+  type HeadRecord,
+  type Register,
+  type VersionRecord,
+} from '../../core/engine/records.ts';
+import type { Checker, SiteView, WorldView } from './checker.ts';
+import { scanAll } from './dump.ts';
+import { bucketsOf, keysOf, modelBucket, modelKey, type ModelKey } from './model.ts';
+
+export function stateChecker(): Checker {
+  const looked = new Map<string, number>();
+  const look = async (view: WorldView): Promise<void> => {
+    for (const site of view.sites) {
+      const { ops } = site.record;
+      const name = `${site.name}.${site.incarnation}`;
+      if (looked.get(name) === ops.length) continue;
+      looked.set(name, ops.length);
+      await checkSite(site, view);
+    }
+  };
+  return { name: 'state', onLook: look, atEnd: look };
+}
+
+async function checkSite({ name, record, meta }: SiteView, view: WorldView): Promise<void> {
+  // a copy: the site goes on only after this, but the array is its own
+  const ops = [...record.ops];
+  const fail = (message: string): void => view.fail('state', `${name}: ${message}`);
+  for (const bucket of bucketsOf(ops)) await checkBucket(meta.reader, ops, bucket, fail);
+  const counts = { heads: 0, versions: 0 };
+  for (const [bucket, key] of keysOf(ops)) {
+    const model = modelKey(ops, bucket, key);
+    if (model.live.length > 0) counts.heads++;
+    counts.versions += Math.max(0, model.live.length - 1);
+    if (model.losers.length > 0) view.mark('conflict kept');
+    await checkKey(meta.reader, bucket, key, model, fail);
+  }
+  for (const space of ['heads', 'versions'] as const) {
+    const rows = (await scanAll(meta.reader, space)).length;
+    if (rows !== counts[space]) fail(`${rows} rows in ${space}, the model has ${counts[space]}`);
+  }
+}
+
+type Fail = (message: string) => void;
+
+async function checkBucket(reader: MetaReader, ops: readonly Op[], bucket: string, fail: Fail): Promise<void> {
+  const model = modelBucket(ops, bucket);
+  const [row] = await reader.get([bucketKey(bucket)]);
+  if ((row === undefined) !== (model === undefined)) {
+    return fail(`bucket ${bucket} is ${row ? 'there' : 'gone'}, the model says otherwise`);
+  }
+  if (row === undefined || model === undefined) return;
+  compareSettings(`bucket ${bucket}`, decodeRecord<BucketRecord>(row).settings, model, fail);
+}
+
+async function checkKey(reader: MetaReader, bucket: string, key: string, model: ModelKey, fail: Fail): Promise<void> {
+  const at = `${bucket}/${key}`;
+  const [headRow] = await reader.get([headKey(bucket, key)]);
+  const head = headRow && decodeRecord<HeadRecord>(headRow);
+  const older = await reader.scan({ space: 'versions', ...tupleRange(versionPrefix(bucket, key)), limit: 1000 });
+  const stored: VersionRecord[] = [
+    ...(head ? [head] : []),
+    ...older.map(({ value }) => decodeRecord<VersionRecord>(value)),
+  ];
+  const stamps = stored.map(({ stamp }) => stamp).join(' ');
+  const wanted = model.live.map(({ stamp }) => stamp).join(' ');
+  if (stamps !== wanted) return fail(`${at} has [${stamps}], the model [${wanted}]`);
+  stored.forEach((version, i) => {
+    const { put, settings } = model.live[i] as ModelKey['live'][number];
+    compareSettings(`${at} ${version.stamp}`, version.settings ?? {}, settings, fail);
+    if (version.content?.etag !== put.content?.etag || (version.marker === true) !== put.marker) {
+      fail(`${at} ${version.stamp} is not what its op says`);
+    }
+  });
+  const conflicts = await reader.scan({ space: 'conflicts', ...tupleRange(conflictPrefix(bucket, key)), limit: 1000 });
+  const losers = conflicts.map(({ value }) => decodeRecord<ConflictRecord>(value)).filter(({ loser }) => loser);
+  const listed = losers.map(({ stamp }) => stamp).toSorted();
+  if (listed.join(' ') !== model.losers.join(' ')) {
+    fail(`${at} lists lost versions [${listed.join(' ')}], the model [${model.losers.join(' ')}]`);
+  }
+}
+
+function compareSettings(
+  at: string,
+  stored: Readonly<Partial<Record<string, Register>>>,
+  model: ReadonlyMap<string, unknown>,
+  fail: Fail,
+): void {
+  const names = new Set([...Object.keys(stored), ...model.keys()]);
+  for (const name of names) {
+    const [is, wanted] = [JSON.stringify(stored[name]?.value), JSON.stringify(model.get(name))];
+    if (is !== wanted) fail(`${at}: ${name} is ${is}, the model says ${wanted}`);
+  }
+}

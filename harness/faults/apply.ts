@@ -1,0 +1,85 @@
+/** Begins planned faults in a running world, ends them when their time is over, and heals all of them at last. */
+import type { Network } from '../sim/network.ts';
+import type { Scheduler } from '../sim/scheduler.ts';
+import type { SimSite } from '../sim/site.ts';
+import type { Fault } from './windows.ts';
+
+/** What faults work on. */
+export interface Faulty {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly sites: readonly SimSite[];
+  mark(name: string): void;
+}
+
+export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
+  world.mark(`fault ${fault.kind}`);
+  if (fault.kind === 'cut' || fault.kind === 'link') return applyLinkFault(world, fault);
+  const site = world.sites.find(({ name }) => name === fault.site);
+  if (site === undefined) throw new RangeError(`a fault names an unknown site ${fault.site}`);
+  const startLater = (downMs: number): void =>
+    void world.scheduler.after(downMs, `starts ${site.name}`, () => site.start());
+  switch (fault.kind) {
+    case 'crash':
+      site.survival = fault.survival;
+      site.crash();
+      return startLater(fault.downMs);
+    case 'crashAt':
+      site.survival = fault.survival;
+      site.onCrashPoint = (point) => {
+        world.mark(`crash at ${point}`);
+        startLater(fault.downMs);
+      };
+      return site.faults.crashAt(fault.point, fault.nth);
+    case 'restart':
+      // a clean stop takes virtual time, so it must not hold up the event that began it
+      void site.stop().then(() => startLater(fault.downMs));
+      return;
+    case 'wipe':
+      await site.wipe();
+      return startLater(fault.downMs);
+    case 'disk':
+      site.faults.begin(fault.what, fault.rate);
+      world.scheduler.after(fault.forMs, `ends ${fault.what}`, () => site.faults.end(fault.what));
+      return;
+    case 'clockJump':
+      return site.clock.jump(fault.byMs);
+    case 'clockFreeze':
+      site.clock.freeze();
+      world.scheduler.after(fault.forMs, 'ends freeze', () => site.clock.correct());
+  }
+}
+
+function applyLinkFault(
+  { scheduler, network }: Faulty,
+  fault: Extract<Fault, { readonly kind: 'cut' | 'link' }>,
+): void {
+  const { from, to, forMs } = fault;
+  if (fault.kind === 'link') {
+    for (const [a, b] of [
+      [from, to],
+      [to, from],
+    ] as const) {
+      network.setQuality(a, b, fault.quality);
+    }
+    return;
+  }
+  const heal: (() => void)[] = [];
+  const cut = (a: string, b: string): void => {
+    network.cut(a, b);
+    heal.push(() => network.heal(a, b));
+  };
+  cut(from, to);
+  if (fault.bothWays) cut(to, from);
+  scheduler.after(forMs, 'heals', () => heal.forEach((one) => one()));
+}
+
+/** The world as it should be: all links whole, disks and clocks right, every site up. */
+export function healAll({ scheduler, network, sites }: Faulty): void {
+  network.healAll();
+  for (const site of sites) {
+    site.faults.clear();
+    site.clock.correct();
+    scheduler.after(0, `starts ${site.name}`, () => site.start());
+  }
+}

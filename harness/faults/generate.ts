@@ -1,0 +1,107 @@
+/** Fault windows from a seed. Swarm: each seed has some kinds on and others off, with rates of its own. */
+import { CRASH_POINTS, type DiskFaultKind } from '../sim/disk-faults.ts';
+import { Draw } from '../sim/random.ts';
+import type { Fault, FaultKind, PlannedFault } from './windows.ts';
+
+export interface FaultOptions {
+  readonly seed: number;
+  readonly sites: readonly string[];
+  /** Pairs of sites that talk. */
+  readonly links: readonly (readonly [string, string])[];
+  readonly forMs: number;
+  /** Sites may lose everything and catch up from the others. */
+  readonly recovers: boolean;
+}
+
+/** How often each kind comes in a seed that has it on. */
+const EVERY_MS: Readonly<Record<FaultKind, number>> = {
+  crash: 6000,
+  crashAt: 3000,
+  restart: 9000,
+  disk: 6000,
+  clockJump: 6000,
+  clockFreeze: 12_000,
+  cut: 4000,
+  link: 4000,
+  wipe: 30_000,
+};
+
+const DISK_FAULTS: Readonly<Record<DiskFaultKind, (draw: Draw) => number>> = {
+  slow: (draw) => draw.between(3, 60),
+  syncFails: (draw) => draw.between(0.1, 0.6),
+  appendFails: (draw) => draw.between(0.05, 0.4),
+  metaFails: (draw) => draw.between(0.05, 0.3),
+};
+
+const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 30_000] as const;
+
+export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
+  const { seed, forMs } = options;
+  const planned: PlannedFault[] = [];
+  for (const kind of kindsOf(options)) {
+    const draw = new Draw(seed, `fault ${kind}`);
+    if (!draw.chance(0.5)) continue;
+    const everyMs = EVERY_MS[kind] * draw.between(0.4, 2);
+    let nth = 0;
+    for (let atMs = draw.between(300, everyMs); atMs < forMs; atMs += draw.between(0.2, 1.8) * everyMs) {
+      planned.push({ id: `${kind}${nth++}`, atMs, fault: makeFault(kind, draw, options) });
+    }
+  }
+  return planned.sort((a, b) => a.atMs - b.atMs);
+}
+
+function kindsOf({ links, recovers }: FaultOptions): readonly FaultKind[] {
+  const network: FaultKind[] = links.length > 0 ? ['cut', 'link'] : [];
+  return [
+    'crash',
+    'crashAt',
+    'restart',
+    'disk',
+    'clockJump',
+    'clockFreeze',
+    ...network,
+    ...(recovers ? (['wipe'] as const) : []),
+  ];
+}
+
+function makeFault(kind: FaultKind, draw: Draw, { sites, links }: FaultOptions): Fault {
+  const site = draw.pick(sites);
+  const downMs = draw.chance(0.5) ? draw.between(1, 50) : draw.between(50, 3000);
+  const survival = draw.pick([0, 0.1, 0.5, 0.9, 1]);
+  switch (kind) {
+    case 'crash':
+      return { kind, site, survival, downMs };
+    case 'crashAt':
+      return { kind, site, point: draw.pick(CRASH_POINTS), nth: 1 + draw.below(6), survival, downMs };
+    case 'restart':
+    case 'wipe':
+      return { kind, site, downMs };
+    case 'disk': {
+      const what = draw.pick(Object.keys(DISK_FAULTS) as DiskFaultKind[]);
+      return { kind, site, what, rate: DISK_FAULTS[what](draw), forMs: draw.between(200, 3000) };
+    }
+    case 'clockJump':
+      return { kind, site, byMs: draw.pick(CLOCK_JUMPS_MS) };
+    case 'clockFreeze':
+      return { kind, site, forMs: draw.between(100, 4000) };
+    case 'cut': {
+      const [from, to] = draw.chance(0.5) ? draw.pick(links) : (draw.pick(links).toReversed() as [string, string]);
+      return { kind, from, to, bothWays: draw.chance(0.6), forMs: draw.between(50, 8000) };
+    }
+    case 'link': {
+      const [from, to] = draw.pick(links);
+      return { kind, from, to, quality: makeQuality(draw), forMs: draw.between(500, 8000) };
+    }
+  }
+}
+
+function makeQuality(draw: Draw) {
+  return {
+    delayMs: draw.pick([0, 1, 20, 150]),
+    jitterMs: draw.pick([0, 5, 100, 600]),
+    drop: draw.pick([0, 0, 0.1, 0.5]),
+    duplicate: draw.pick([0, 0.1, 0.5]),
+    replayMs: draw.pick([10, 500, 8000]),
+    cutShort: draw.pick([0, 0, 0.1, 0.5]),
+  };
+}

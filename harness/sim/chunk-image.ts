@@ -1,0 +1,108 @@
+/**
+ * What a site's chunk-store holds on its disk, over any number of boots. A crash loses, record by record and by chance, what
+ * was not synced, and may bring back what was freed. Two makes: the memory plugin with the losses added here, and the
+ * file plugin on the simulated disk, which loses by itself.
+ */
+import type { ChunkStore, Locator, PluginDeps } from '../../core/contracts/index.ts';
+import { FsChunkStore } from '../../plugins/chunks-fs/store.ts';
+import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
+import { BootedChunkStore, lookedAt } from './booted-chunk-store.ts';
+import { SimDisk } from './disk.ts';
+import type { StoreBoot } from './meta-image.ts';
+import type { Draw } from './random.ts';
+
+export type ChunkStoreMake = 'memory' | 'fs';
+
+export interface ChunkImage {
+  /** A store for one boot; its calls take virtual time and die with the boot. */
+  boot(boot: StoreBoot, deps: PluginDeps): ChunkStore;
+  /** Power off: unsynced records survive with this probability each. The running boot has ended. */
+  crash(survival: number): void;
+  /** What is on the disk now, without virtual time: for checkers. Nothing can be changed through it. */
+  inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T>;
+}
+
+export async function createChunkImage(make: ChunkStoreMake, draw: Draw): Promise<ChunkImage> {
+  if (make === 'fs') return new FsChunkImage(draw);
+  const store = new MemoryChunkStore({ capacityBytes: 0 });
+  await store.open();
+  return new MemoryChunkImage(store, draw);
+}
+
+/** Records whose fate a crash decides. */
+export interface Volatile {
+  /** Appended since the last good sync began. */
+  readonly unsynced: Set<Locator>;
+  /** Appended before a sync that failed: nothing makes them durable any more. */
+  readonly doomed: Set<Locator>;
+  /** Freed, and not yet for good. */
+  freed: Set<Locator>;
+}
+
+class MemoryChunkImage implements ChunkImage {
+  readonly #store: MemoryChunkStore;
+  readonly #draw: Draw;
+  readonly #volatile: Volatile = { unsynced: new Set(), doomed: new Set(), freed: new Set() };
+
+  constructor(store: MemoryChunkStore, draw: Draw) {
+    this.#store = store;
+    this.#draw = draw;
+  }
+
+  boot(boot: StoreBoot): ChunkStore {
+    return new BootedChunkStore(this.#store, boot, this.#volatile);
+  }
+
+  crash(survival: number): void {
+    const { unsynced, doomed, freed } = this.#volatile;
+    const lost = [...unsynced, ...doomed].filter(() => !this.#draw.chance(survival));
+    const gone = [...freed].filter(() => this.#draw.chance(survival));
+    // the memory plugin frees before its promise resolves: nothing is to be waited for
+    void this.#store.free([...lost, ...gone]);
+    for (const set of [unsynced, doomed, freed]) set.clear();
+  }
+
+  inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> {
+    return look(lookedAt(this.#store, this.#volatile.freed));
+  }
+}
+
+const DIRECTORY = 'chunks';
+
+class FsChunkImage implements ChunkImage {
+  readonly #disk: SimDisk;
+  #deps: PluginDeps | undefined;
+  #running: ChunkStore | undefined;
+
+  constructor(draw: Draw) {
+    this.#disk = new SimDisk({ random: () => draw.unit() });
+  }
+
+  boot(boot: StoreBoot, deps: PluginDeps): ChunkStore {
+    this.#deps = { ...deps, files: this.#disk, dataDir: DIRECTORY };
+    this.#running = this.#make();
+    return new BootedChunkStore(this.#running, boot, undefined);
+  }
+
+  crash(survival: number): void {
+    this.#running = undefined;
+    this.#disk.crash(survival);
+  }
+
+  async inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> {
+    if (this.#running !== undefined) return look(lookedAt(this.#running));
+    const store = this.#make();
+    await store.open();
+    try {
+      return await look(lookedAt(store));
+    } finally {
+      await store.close();
+    }
+  }
+
+  #make(): ChunkStore {
+    if (this.#deps === undefined) throw new Error('the site was never started');
+    const options = { segmentMaxBytes: 64 * 1024, openFilesMax: 4, syncAheadBytes: 64 * 1024 };
+    return new FsChunkStore(this.#deps, options);
+  }
+}

@@ -1,0 +1,36 @@
+/** One real engine, alone. */
+import { createEngine, type Engine, type EngineDeps } from '../../core/engine/engine.ts';
+import type { RunningSite, SiteAdapter, SitePorts } from './site.ts';
+
+/** Small, so that bodies of a few kilobytes span many chunks. */
+const INGEST = { chunkBytes: 128, tightChunkBytes: 64, dedupMinBytes: 48, memoryBytes: 64 * 1024 };
+
+export const engineAdapter: SiteAdapter = {
+  name: 'engine',
+  replicates: false,
+  movesBytes: false,
+  recovers: false,
+  start: async (ports) => runningEngine(await startEngine(ports)),
+};
+
+export async function startEngine(ports: SitePorts): Promise<Engine> {
+  const deps: EngineDeps & { readonly partMinBytes: number } = {
+    ...ports,
+    masterKey: new Uint8Array(32),
+    configIdentities: [],
+    hooks: { beforeWrite: () => undefined, committed: () => {} },
+    options: { ingest: INGEST },
+    partMinBytes: 1,
+  };
+  const engine = createEngine(deps);
+  await engine.open();
+  return engine;
+}
+
+export function runningEngine(engine: Engine): RunningSite {
+  return {
+    objects: engine.objects,
+    collectGarbage: async () => void (await engine.garbage.run()),
+    close: () => engine.close(),
+  };
+}

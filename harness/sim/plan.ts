@@ -1,0 +1,88 @@
+/**
+ * A run as data: sites, links, client operations and faults, all with times. Made from a seed, printed as JSON, and run again from
+ * that, whole or with parts cut out; what chance still decides during a run is keyed, so that cutting shifts nothing else.
+ */
+import { generateFaults } from '../faults/generate.ts';
+import type { PlannedFault } from '../faults/windows.ts';
+import { generateSteps } from '../workload/generate.ts';
+import type { ClientStep } from '../workload/steps.ts';
+import { Draw } from './random.ts';
+import type { SiteAdapter, SiteSetup } from './site.ts';
+
+export type Topology = 'mesh' | 'ring' | 'star' | 'chain';
+
+export interface Plan {
+  readonly seed: number;
+  readonly sites: readonly SiteSetup[];
+  readonly topology: Topology;
+  /** Pairs that know each other. */
+  readonly links: readonly (readonly [string, string])[];
+  readonly steps: readonly ClientStep[];
+  readonly faults: readonly PlannedFault[];
+  /** Faults and clients end here, virtual milliseconds. */
+  readonly activeMs: number;
+  /** By then, all healed, the sites must have come to rest and to one state. */
+  readonly settleMs: number;
+}
+
+export interface PlanOptions {
+  /** Sites at most; default 1 for an adapter that does not replicate, else 5. */
+  readonly sitesMax?: number;
+  readonly sitesMin?: number;
+  /** Client operations at most; default 70. */
+  readonly stepsMax?: number;
+  readonly removesBuckets?: boolean;
+}
+
+const NAMES = ['waw', 'ber', 'lis', 'osl', 'rom'] as const;
+/** "120 simulated seconds after healing for up to five sites at a one-second poll". */
+const SETTLE_MS = 120_000;
+
+export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOptions = {}): Plan {
+  const draw = new Draw(seed, 'plan');
+  const sitesMin = options.sitesMin ?? (adapter.replicates ? 2 : 1);
+  const sitesMax = Math.max(sitesMin, options.sitesMax ?? (adapter.replicates ? NAMES.length : 1));
+  const count = sitesMin + draw.below(sitesMax - sitesMin + 1);
+  const names = NAMES.slice(0, count);
+  const clocksAreOff = draw.chance(0.5);
+  const sites = names.map((name): SiteSetup => ({
+    name,
+    chunkStore: draw.chance(0.25) ? 'fs' : 'memory',
+    clock: {
+      offsetMs: clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
+      driftPpm: clocksAreOff ? Math.round(draw.between(-500, 500)) : 0,
+    },
+  }));
+  const topology = draw.pick(['mesh', 'ring', 'star', 'chain'] as const);
+  const links = linksOf(topology, names);
+  const activeMs = draw.between(3000, 20_000);
+  const shared = { seed, sites: names, forMs: activeMs };
+  return {
+    seed,
+    sites,
+    topology,
+    links,
+    steps: generateSteps({
+      ...shared,
+      steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
+      removesBuckets: options.removesBuckets ?? !adapter.replicates,
+    }),
+    faults: generateFaults({ ...shared, links, recovers: adapter.recovers }),
+    activeMs,
+    settleMs: SETTLE_MS,
+  };
+}
+
+function linksOf(topology: Topology, names: readonly string[]): readonly (readonly [string, string])[] {
+  const [hub = ''] = names;
+  const pairs: (readonly [string, string])[] = [];
+  names.forEach((name, i) => {
+    const next = names[i + 1];
+    if (topology === 'mesh') for (const other of names.slice(i + 1)) pairs.push([name, other]);
+    else if (topology === 'star') pairs.push(...(i === 0 ? [] : ([[hub, name]] as const)));
+    else if (next !== undefined) pairs.push([name, next]);
+  });
+  const last = names.at(-1);
+  if (topology === 'ring' && names.length > 2 && last !== undefined) pairs.push([last, hub]);
+  return pairs;
+}

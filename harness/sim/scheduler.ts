@@ -1,0 +1,118 @@
+/**
+ * Discrete events on a virtual clock. Events of one moment run in an order drawn from the seed, not in the order in which they
+ * were made; between two events all promise jobs run out, so that a run depends on its seed alone.
+ */
+import { rnd } from './random.ts';
+import type { Trace } from './trace.ts';
+
+export interface ScheduledEvent {
+  /** Idempotent. After it returns the event does not run. */
+  cancel(): void;
+}
+
+interface Pending {
+  readonly atMs: number;
+  /** Decides among events of one moment. */
+  readonly order: number;
+  readonly sequence: number;
+  readonly label: string;
+  readonly run: () => void | Promise<void>;
+  cancelled: boolean;
+}
+
+const before = (a: Pending, b: Pending): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && (a.order < b.order || (a.order === b.order && a.sequence < b.sequence)));
+
+/** Promise jobs and what they lead to, without real time: one turn of the event loop. */
+const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export class Scheduler {
+  readonly #seed: number;
+  readonly #trace: Trace;
+  readonly #heap: Pending[] = [];
+  readonly #labels = new Map<string, number>();
+  #nowMs = 0;
+  #count = 0;
+  #made = 0;
+
+  constructor(seed: number, trace: Trace) {
+    this.#seed = seed;
+    this.#trace = trace;
+  }
+
+  /** Virtual milliseconds since the run began; microsecond steps. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Events that ran. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Runs `run` in `delayMs`. A promise that it returns is awaited while virtual time stands still. */
+  after(delayMs: number, label: string, run: () => void | Promise<void>): ScheduledEvent {
+    const nth = (this.#labels.get(label) ?? 0) + 1;
+    this.#labels.set(label, nth);
+    const atMs = Math.round((this.#nowMs + Math.max(0, delayMs)) * 1000) / 1000;
+    const event: Pending = {
+      atMs,
+      order: rnd(this.#seed, 'order', `${label}#${nth}`),
+      sequence: this.#made++,
+      label,
+      run,
+      cancelled: false,
+    };
+    this.#push(event);
+    return { cancel: () => void (event.cancelled = true) };
+  }
+
+  /** Runs events up to and at `untilMs`, or until `stop` says so. */
+  async run(untilMs: number, stop: () => boolean = () => false): Promise<void> {
+    // what was begun between two runs has events to make first
+    await drain();
+    while (!stop()) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) {
+        this.#nowMs = Math.max(this.#nowMs, untilMs);
+        return;
+      }
+      this.#pop();
+      if (next.cancelled) continue;
+      this.#nowMs = next.atMs;
+      this.#count++;
+      this.#trace.line(`${next.atMs} ${next.label}`);
+      await next.run();
+      await drain();
+    }
+  }
+
+  #push(event: Pending): void {
+    const heap = this.#heap;
+    let at = heap.push(event) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >>> 1;
+      if (!before(event, heap[parent] as Pending)) break;
+      heap[at] = heap[parent] as Pending;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as Pending;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      const left = 2 * at + 1;
+      const right = left + 1;
+      let least = left;
+      if (right < heap.length && before(heap[right] as Pending, heap[left] as Pending)) least = right;
+      if (least >= heap.length || !before(heap[least] as Pending, last)) break;
+      heap[at] = heap[least] as Pending;
+      at = least;
+    }
+    heap[at] = last;
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * A simulated site: disks that outlive its boots, clocks, and a process that starts, crashes and starts again. What runs on it is
+ * given by an adapter, so that one world judges a single engine, a relay of ops, and the replicating site alike.
+ */
+import type {
+  ChunkStore,
+  Incarnation,
+  MetaStore,
+  ObjectService,
+  PeerAddress,
+  PluginDeps,
+  SiteId,
+  Transport,
+} from '../../core/contracts/index.ts';
+import { createChunkImage, type ChunkImage, type ChunkStoreMake } from './chunk-image.ts';
+import { SimClock, type SimClockOptions } from './clock.ts';
+import { DiskFaults, type CrashPoint } from './disk-faults.ts';
+import { SimDisk } from './disk.ts';
+import { Lane } from './lane.ts';
+import { MetaImage } from './meta-image.ts';
+import type { Network } from './network.ts';
+import { Draw } from './random.ts';
+import { simRuntime, type LogLine } from './runtime.ts';
+import type { Scheduler } from './scheduler.ts';
+import { SiteRecord, type Watcher } from './site-record.ts';
+import { SimTransport } from './transport.ts';
+
+/** What a site is built of, for one boot. All ports die with the boot. */
+export interface SitePorts extends PluginDeps {
+  readonly incarnation: Incarnation;
+  readonly metaStore: MetaStore;
+  readonly chunkStore: ChunkStore;
+  readonly transport: Transport;
+  /** Who this site dials. */
+  readonly peers: readonly PeerAddress[];
+}
+
+/** What the world asks of a running site. */
+export interface RunningSite {
+  readonly objects: ObjectService;
+  /** Collects garbage now; resolves when nothing more can go. */
+  collectGarbage(): Promise<void>;
+  /** Clean stop. The stores are closed by the world. */
+  close(): Promise<void>;
+}
+
+/** How to start what is under test. Rejects when it refuses to start. */
+export interface SiteAdapter {
+  readonly name: string;
+  start(ports: SitePorts): Promise<RunningSite>;
+  /** Sites exchange ops, so all of them must come to one state. */
+  readonly replicates: boolean;
+  /** A site fetches the bytes of versions that it did not write. */
+  readonly movesBytes: boolean;
+  /** Sites may be wiped, restored from backups and cloned, and catch up. */
+  readonly recovers: boolean;
+}
+
+export interface SiteSetup {
+  readonly name: SiteId;
+  readonly chunkStore: ChunkStoreMake;
+  readonly clock: SimClockOptions;
+}
+
+export interface SiteWorld {
+  readonly seed: number;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly adapter: SiteAdapter;
+  readonly watcher: Watcher;
+  readonly log: (line: LogLine) => void;
+}
+
+interface Disks {
+  readonly meta: MetaImage;
+  readonly chunks: ChunkImage;
+  readonly record: SiteRecord;
+}
+
+interface Boot {
+  readonly lane: Lane;
+  readonly metaStore: MetaStore;
+  readonly chunkStore: ChunkStore;
+  readonly transport: Transport;
+  readonly running: Promise<RunningSite>;
+}
+
+export class SimSite {
+  readonly name: SiteId;
+  readonly clock: SimClock;
+  readonly faults: DiskFaults;
+  /** Hosts that this site dials, set by the world. */
+  peers: readonly PeerAddress[] = [];
+  /** Unsynced records survive a crash with this probability. */
+  survival = 0.5;
+  /** Called when the site has crashed at a point that was armed. */
+  onCrashPoint: (point: CrashPoint) => void = () => {};
+  /** Boots so far. */
+  boots = 0;
+  /** Power cuts so far; a clean stop is none. */
+  crashes = 0;
+  readonly #world: SiteWorld;
+  readonly #setup: SiteSetup;
+  #disks: Disks | undefined;
+  #incarnations = 0;
+  #incarnation: Incarnation = '';
+  #boot: Boot | undefined;
+
+  constructor(world: SiteWorld, setup: SiteSetup) {
+    this.#world = world;
+    this.#setup = setup;
+    this.name = setup.name;
+    this.clock = new SimClock(() => world.scheduler.nowMs, setup.clock);
+    const chance = new Draw(world.seed, `${setup.name} disk faults`);
+    this.faults = new DiskFaults(
+      () => chance.unit(),
+      (point) => {
+        this.crash();
+        this.onCrashPoint(point);
+      },
+    );
+    this.#mint();
+  }
+
+  get isUp(): boolean {
+    return this.#boot !== undefined;
+  }
+
+  get incarnation(): Incarnation {
+    return this.#incarnation;
+  }
+
+  /** What was seen on its disk so far. */
+  get record(): SiteRecord {
+    return this.#requireDisks().record;
+  }
+
+  get meta(): MetaImage {
+    return this.#requireDisks().meta;
+  }
+
+  get chunks(): ChunkImage {
+    return this.#requireDisks().chunks;
+  }
+
+  /** Begins a boot; `running` tells when it serves. */
+  async start(): Promise<void> {
+    if (this.#boot !== undefined) return;
+    const disks = (this.#disks ??= await this.#freshDisks());
+    this.boots++;
+    const lane = new Lane(`${this.name}/${this.boots}`, this.#world.scheduler);
+    const draw = new Draw(this.#world.seed, `${lane.name} stores`);
+    const files = new SimDisk({ random: () => draw.unit(), nowMs: () => this.clock.wallMs() });
+    const runtime = simRuntime({
+      lane,
+      clock: this.clock,
+      draw: new Draw(this.#world.seed, `${lane.name} chance`),
+      files,
+      log: this.#world.log,
+    });
+    const deps: PluginDeps = { ...runtime, siteId: this.name, dataDir: 'data' };
+    const storeBoot = { lane, draw, faults: this.faults };
+    const metaStore = disks.meta.boot(storeBoot);
+    const chunkStore = disks.chunks.boot(storeBoot, deps);
+    const transport = new SimTransport(this.#world.network, this.name, lane);
+    const ports: SitePorts = {
+      ...deps,
+      incarnation: this.#incarnation,
+      metaStore,
+      chunkStore,
+      transport,
+      peers: this.peers,
+    };
+    const running = this.#run(ports);
+    running.catch((error: unknown) => {
+      if (lane.alive) this.#world.watcher.onStartFailure(this, error);
+    });
+    this.#boot = { lane, metaStore, chunkStore, transport, running };
+  }
+
+  /** Power off: whatever runs stops here, unsynced records are lost by chance. */
+  crash(): void {
+    const boot = this.#boot;
+    if (boot === undefined) return;
+    this.#boot = undefined;
+    this.crashes++;
+    boot.lane.end();
+    this.#requireDisks().chunks.crash(this.survival);
+  }
+
+  /** Clean stop; resolves in virtual time. A site that cannot stop cleanly is switched off. */
+  async stop(): Promise<void> {
+    const boot = this.#boot;
+    if (boot === undefined) return;
+    const stopped = shutDown(boot).then(
+      () => true,
+      () => false,
+    );
+    // a crash may come first: then the stop never ends
+    const isClean = await Promise.race([stopped, boot.lane.ended.then(() => false)]);
+    if (this.#boot !== boot) return;
+    if (!isClean) return this.crash();
+    this.#boot = undefined;
+    boot.lane.end();
+  }
+
+  /** Everything on its disks is gone; the next boot is another incarnation. */
+  async wipe(): Promise<void> {
+    this.crash();
+    this.#disks = await this.#freshDisks();
+    this.#mint();
+  }
+
+  /**
+   * Calls what runs here. `down`: nobody was there; `lost`: the site crashed under the call, and nobody knows how far it came.
+   */
+  async call<T>(
+    work: (objects: ObjectService) => Promise<T>,
+  ): Promise<{ readonly kind: 'done'; readonly value: T } | { readonly kind: 'down' | 'lost' }> {
+    const boot = this.#boot;
+    if (boot === undefined) return { kind: 'down' };
+    const run = async (): Promise<{ readonly kind: 'done'; readonly value: T }> => {
+      const { objects } = await boot.running;
+      return { kind: 'done', value: await work(objects) };
+    };
+    return Promise.race([run(), boot.lane.ended.then(() => ({ kind: 'lost' as const }))]);
+  }
+
+  /** As `call`, of the garbage collector. */
+  async collectGarbage(): Promise<void> {
+    const boot = this.#boot;
+    if (boot === undefined) return;
+    const run = boot.running.then((running) => running.collectGarbage());
+    await Promise.race([run, boot.lane.ended]);
+  }
+
+  async #run(ports: SitePorts): Promise<RunningSite> {
+    await ports.metaStore.open();
+    await ports.chunkStore.open();
+    await ports.transport.open();
+    return this.#world.adapter.start(ports);
+  }
+
+  #mint(): void {
+    this.#incarnations++;
+    const draw = new Draw(this.#world.seed, `${this.name} incarnation ${this.#incarnations}`);
+    this.#incarnation = Buffer.from(draw.bytes(8)).toString('hex');
+  }
+
+  async #freshDisks(): Promise<Disks> {
+    const record = new SiteRecord(this, this.#world.watcher);
+    const meta = await MetaImage.create((writes) => record.commit(writes, this.#world.scheduler.nowMs));
+    const draw = new Draw(this.#world.seed, `${this.name} chunk losses ${this.#incarnations}`);
+    return { meta, chunks: await createChunkImage(this.#setup.chunkStore, draw), record };
+  }
+
+  #requireDisks(): Disks {
+    if (this.#disks === undefined) throw new Error(`${this.name} was never started`);
+    return this.#disks;
+  }
+}
+
+async function shutDown({ running, transport, chunkStore, metaStore }: Boot): Promise<void> {
+  await (await running).close();
+  await transport.close();
+  await chunkStore.close();
+  await metaStore.close();
+}

@@ -1,0 +1,186 @@
+/** One run: sites, network, clients and faults on one scheduler, watched by the checkers. */
+import { createCheckers, type Checker, type WorldView } from '../checkers/index.ts';
+import { applyFault, healAll } from '../faults/apply.ts';
+import { runStep } from '../workload/client.ts';
+import type { CallRecord } from '../workload/history.ts';
+import type { ClientStep } from '../workload/steps.ts';
+import { vectorName } from '../checkers/vectors.ts';
+import { canonicalJson } from '../checkers/dump.ts';
+import { Network } from './network.ts';
+import type { Plan } from './plan.ts';
+import type { LogLine } from './runtime.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Commit } from './site-record.ts';
+import { SimSite, type SiteAdapter } from './site.ts';
+import type { Trace } from './trace.ts';
+
+export interface Failure {
+  readonly checker: string;
+  readonly message: string;
+  /** Virtual milliseconds. */
+  readonly atMs: number;
+}
+
+/** How often running sites are looked at. */
+const LOOK_EVERY_MS = 500;
+/** How long everything is given to come to rest once clients and faults are over. */
+const QUIET_MS = 3000;
+
+export class World {
+  readonly failures: Failure[] = [];
+  readonly marks = new Map<string, number>();
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly sites: readonly SimSite[];
+  readonly #plan: Plan;
+  readonly #adapter: SiteAdapter;
+  readonly #trace: Trace;
+  readonly #checkers: readonly Checker[];
+  readonly #view: WorldView;
+  /** Steps that are being done now. */
+  readonly #running = new Set<string>();
+
+  constructor(plan: Plan, adapter: SiteAdapter, trace: Trace) {
+    this.#plan = plan;
+    this.#adapter = adapter;
+    this.#trace = trace;
+    this.#checkers = createCheckers(plan.seed);
+    this.scheduler = new Scheduler(plan.seed, trace);
+    this.network = new Network(plan.seed);
+    const { scheduler, network } = this;
+    const parts = {
+      seed: plan.seed,
+      scheduler,
+      network,
+      adapter,
+      watcher: this,
+      log: (line: LogLine) => this.#onLog(line),
+    };
+    this.sites = plan.sites.map((setup) => new SimSite(parts, setup));
+    for (const site of this.sites) site.peers = peersOf(plan, site.name);
+    this.#view = {
+      sites: this.sites,
+      replicates: adapter.replicates,
+      movesBytes: adapter.movesBytes,
+      fail: (checker, message) => this.fail(checker, message),
+      mark: (name) => this.mark(name),
+    };
+  }
+
+  fail(checker: string, message: string): void {
+    this.failures.push({ checker, message, atMs: this.scheduler.nowMs });
+    this.#trace.line(`FAIL ${checker}: ${message}`);
+  }
+
+  mark(name: string): void {
+    this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
+  }
+
+  /** To the end, or to the first broken promise. */
+  async run(): Promise<void> {
+    const { activeMs } = this.#plan;
+    for (const site of this.sites) await site.start();
+    for (const step of this.#plan.steps) this.#scheduleStep(step);
+    for (const { id, atMs, fault } of this.#plan.faults) {
+      this.scheduler.after(atMs, `fault ${id}`, () => applyFault(this, fault));
+    }
+    for (let atMs = LOOK_EVERY_MS; atMs < activeMs; atMs += LOOK_EVERY_MS)
+      this.scheduler.after(atMs, 'look', () => this.#look());
+    await this.#runUntil(activeMs);
+    if (!this.#hasFailed()) await this.#settle();
+    if (!this.#hasFailed()) await this.#ask('atEnd');
+  }
+
+  onCommit(commit: Commit): void {
+    for (const op of commit.ops) this.#trace.line(`${commit.site.name} commits ${op.stamp} ${canonicalJson(op.body)}`);
+    for (const checker of this.#checkers) checker.onCommit?.(commit, this.#view);
+  }
+
+  onStartFailure(site: { readonly name: string }, error: unknown): void {
+    this.fail(
+      'start',
+      `${site.name} did not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+  }
+
+  #hasFailed(): boolean {
+    return this.failures.length > 0;
+  }
+
+  #runUntil(untilMs: number): Promise<void> {
+    return this.scheduler.run(untilMs, () => this.#hasFailed());
+  }
+
+  /** Everything healed: waits until all is done and one, then collects garbage. */
+  async #settle(): Promise<void> {
+    healAll(this);
+    const deadlineMs = this.scheduler.nowMs + this.#plan.settleMs;
+    do await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
+    while (!this.#isAtRest() && this.scheduler.nowMs < deadlineMs && !this.#hasFailed());
+    for (const site of this.sites) {
+      site.collectGarbage().catch((error: unknown) => this.fail('garbage', `${site.name}: ${String(error)}`));
+    }
+    await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
+    for (const step of this.#running) this.fail('liveness', `${step} was never answered`);
+  }
+
+  #isAtRest(): boolean {
+    const vectors = new Set(this.sites.map(({ record }) => vectorName(record.vector)));
+    const isUp = this.sites.every((site) => site.isUp);
+    return isUp && this.#running.size === 0 && (vectors.size === 1 || !this.#adapter.replicates);
+  }
+
+  #scheduleStep(step: ClientStep): void {
+    const site = this.sites.find(({ name }) => name === step.site);
+    if (site === undefined) throw new RangeError(`step ${step.id} names an unknown site ${step.site}`);
+    this.scheduler.after(step.atMs, `step ${step.id}`, () => {
+      this.#running.add(step.id);
+      const ports = {
+        site: {
+          applied: () => site.record.ops.length,
+          call: <T>(work: Parameters<typeof site.call<T>>[0]) => site.call(work),
+          collectGarbage: () => site.collectGarbage(),
+        },
+        nowMs: () => this.scheduler.nowMs,
+        sleep: (ms: number) =>
+          new Promise<void>((resolve) => void this.scheduler.after(ms, `client ${step.id}`, resolve)),
+        record: (call: CallRecord) => this.#onCall({ ...call, site: step.site }),
+      };
+      runStep(step, ports)
+        .catch((error: unknown) => this.fail('harness', error instanceof Error ? (error.stack ?? '') : String(error)))
+        .finally(() => this.#running.delete(step.id));
+    });
+  }
+
+  #onCall(call: CallRecord): void {
+    const { outcome } = call;
+    this.#trace.line(
+      `call ${call.step} ${canonicalJson(outcome.kind === 'refused' ? { code: outcome.code } : outcome)}`,
+    );
+    this.mark(outcome.kind === 'refused' ? `refused ${outcome.code}` : `call ${outcome.kind}`);
+    if (outcome.kind === 'done') this.mark(`done ${call.op.type}`);
+    for (const checker of this.#checkers) checker.onCall?.(call, this.#view);
+  }
+
+  #onLog(line: LogLine): void {
+    this.#trace.line(`${line.site} ${line.level} ${line.message}`);
+    for (const checker of this.#checkers) checker.onLog?.(line, this.#view);
+  }
+
+  #look(): Promise<void> {
+    return this.#ask('onLook');
+  }
+
+  async #ask(moment: 'onLook' | 'atEnd'): Promise<void> {
+    for (const checker of this.#checkers) {
+      if (!this.#hasFailed()) await checker[moment]?.(this.#view);
+    }
+  }
+}
+
+function peersOf({ links }: Plan, name: string) {
+  return links.flatMap(([a, b]) => {
+    const other = a === name ? b : b === name ? a : undefined;
+    return other === undefined ? [] : [{ site: other, url: Network.urlOf(other) }];
+  });
+}

@@ -1,0 +1,265 @@
+/** Does one step of a plan against a site's object service, as a client would, and reports every call it made. */
+import {
+  isSkerryError,
+  type BodySource,
+  type DeleteResult,
+  type ObjectService,
+  type UploadRef,
+  type WriteCondition,
+} from '../../core/contracts/index.ts';
+import { bytesOf, sha256Of } from './content.ts';
+import type { CallRecord, Outcome, Seen } from './history.ts';
+import type { Body, ClientOp, ClientStep } from './steps.ts';
+
+/** The site as a client reaches it. */
+export interface Served {
+  /** Ops that are on its disk. */
+  applied(): number;
+  call<T>(
+    work: (objects: ObjectService) => Promise<T>,
+  ): Promise<{ readonly kind: 'done'; readonly value: T } | { readonly kind: 'down' | 'lost' }>;
+  collectGarbage(): Promise<void>;
+}
+
+export interface ClientPorts {
+  readonly site: Served;
+  nowMs(): number;
+  sleep(ms: number): Promise<void>;
+  record(call: CallRecord): void;
+}
+
+const OWNER = 'owner';
+const DESCRIPTION = { owner: OWNER, headers: {}, storageClass: 'STANDARD' } as const;
+/** Of the metadata that a write carries: what its bytes must hash to, and which step wrote it. */
+const BYTES = 'bytes';
+const STEP = 'step';
+
+type Call = <T>(seen: (value: T) => Seen, work: (objects: ObjectService) => Promise<T>) => Promise<T | undefined>;
+type Op<T extends ClientOp['type']> = Extract<ClientOp, { readonly type: T }>;
+
+const nothing = (): Seen => ({ type: 'nothing' });
+const written = ({
+  stamp,
+  etag,
+  size,
+}: {
+  readonly stamp: string;
+  readonly etag: string;
+  readonly size: number;
+}): Seen => ({
+  type: 'written',
+  stamp,
+  etag,
+  size,
+});
+
+const listed = ({ entries }: { readonly entries: readonly { readonly key: string }[] }): Seen => ({
+  type: 'listed',
+  rows: entries.map(({ key }) => key),
+});
+const deleted = ({ versionId }: DeleteResult): Seen => ({ type: 'deleted', versionId });
+
+export async function runStep(step: ClientStep, ports: ClientPorts): Promise<void> {
+  const call: Call = (seen, work) => recorded(step, ports, seen, work);
+  const { op } = step;
+  switch (op.type) {
+    case 'createBucket':
+      return void (await call(nothing, (objects) => objects.createBucket({ bucket: op.bucket, owner: OWNER })));
+    case 'deleteBucket':
+      return void (await call(nothing, (objects) => objects.deleteBucket(op.bucket)));
+    case 'setting':
+      return void (await call(nothing, (objects) => objects.putBucketSetting(op.bucket, op.name, op.value)));
+    case 'put':
+      return put(step, op, ports, call);
+    case 'get':
+      return void (await call(readSeen, (objects) => read(objects, op, ports)));
+    case 'delete':
+      return remove(call, { bucket: op.bucket, key: op.key });
+    case 'deleteVersion':
+      return removeVersion(call, op);
+    case 'tags':
+      return tag(call, op);
+    case 'copy':
+      return copy(call, op);
+    case 'multipart':
+      return multipart(step, op, ports, call);
+    case 'list':
+      return void (await call(listed, (objects) => objects.listObjects({ bucket: op.bucket, limit: 1000 })));
+    case 'collectGarbage':
+      return ports.site.collectGarbage().catch((error: unknown) => void refusal(error));
+  }
+}
+
+async function recorded<T>(
+  { id, op }: ClientStep,
+  { site, nowMs, record }: ClientPorts,
+  seen: (value: T) => Seen,
+  work: (objects: ObjectService) => Promise<T>,
+): Promise<T | undefined> {
+  const beganMs = nowMs();
+  const appliedBefore = site.applied();
+  let outcome: Outcome;
+  let value: T | undefined;
+  try {
+    const answer = await site.call(work);
+    if (answer.kind === 'done') value = answer.value;
+    outcome = answer.kind === 'done' ? { kind: 'done', seen: seen(answer.value) } : answer;
+  } catch (error) {
+    outcome = refusal(error);
+  }
+  record({ step: id, site: '', op, beganMs, appliedBefore, appliedAfter: site.applied(), outcome });
+  return value;
+}
+
+/** An error that is none of the closed list is a bug of the site, and its message says so. */
+function refusal(error: unknown): Outcome {
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { kind: 'refused', code: isSkerryError(error) ? error.code : 'not a SkerryError', message };
+}
+
+const described = (
+  step: ClientStep,
+  bodies: readonly Body[],
+): { readonly metadata: Readonly<Record<string, string>> } => ({
+  metadata: { [STEP]: step.id, [BYTES]: sha256Of(bodies.map(bytesOf)) },
+});
+
+async function put(step: ClientStep, op: Op<'put'>, ports: ClientPorts, call: Call): Promise<void> {
+  const { bucket, key } = op;
+  const condition = await conditionOf(op, call);
+  await call(written, (objects) =>
+    objects.putObject({
+      bucket,
+      key,
+      ...DESCRIPTION,
+      ...described(step, [op.body]),
+      body: bodySource(op, ports),
+      ...(condition === undefined ? {} : { condition }),
+      ...(op.tag === undefined ? {} : { settings: { tags: op.tag } }),
+    }),
+  );
+}
+
+async function conditionOf(op: Op<'put'>, call: Call): Promise<WriteCondition | undefined> {
+  if (op.condition === undefined) return undefined;
+  if (op.condition === 'absent') return { ifNoneMatch: ['*'] };
+  const head = await call(nothing, (objects) => objects.headObject({ bucket: op.bucket, key: op.key }));
+  return { ifMatch: [head?.info.content.etag ?? '"none"'] };
+}
+
+function bodySource({ body, stream }: Op<'put'>, { sleep }: ClientPorts): BodySource {
+  const bytes = bytesOf(body);
+  if (stream === undefined) return { bytes, size: bytes.length };
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += stream?.pieceBytes ?? 1) {
+      yield bytes.slice(at, at + (stream?.pieceBytes ?? 1));
+      await sleep(stream?.pauseMs ?? 0);
+      if (stream?.breaksOff === true && at > bytes.length / 2) throw new Error('the client broke off');
+    }
+  }
+  return { stream: pieces(), size: bytes.length };
+}
+
+interface Read {
+  readonly stamp: string;
+  readonly sha256: string;
+  readonly wanted: string | undefined;
+}
+
+const readSeen = (value: Read): Seen => ({ type: 'read', ...value });
+
+async function read(
+  objects: ObjectService,
+  { bucket, key, pauseMs }: Op<'get'>,
+  { sleep }: ClientPorts,
+): Promise<Read> {
+  const object = await objects.openObject({ bucket, key });
+  try {
+    // a slow reader: what it opened must stay readable, whatever happens to the key meanwhile
+    if (pauseMs !== undefined) await sleep(pauseMs);
+    const { content, stamp } = object.info;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of object.read(0, content.size)) pieces.push(Uint8Array.from(piece));
+    return { stamp, sha256: sha256Of(pieces), wanted: content.metadata[BYTES] };
+  } finally {
+    object.close();
+  }
+}
+
+async function remove(
+  call: Call,
+  ref: { readonly bucket: string; readonly key: string; readonly versionId?: string },
+): Promise<void> {
+  await call(deleted, (objects) => objects.deleteObject({ ...ref, owner: OWNER }));
+}
+
+/** One of the versions that the key has, or none. */
+async function pickVersion(
+  call: Call,
+  { bucket, key, pick }: { readonly bucket: string; readonly key: string; readonly pick: number },
+): Promise<string | undefined> {
+  const page = await call(nothing, (objects) => objects.listVersions({ bucket, prefix: key, limit: 1000 }));
+  const versions = page?.entries.filter((entry) => entry.key === key) ?? [];
+  return versions[Math.floor(pick * versions.length)]?.versionId;
+}
+
+async function removeVersion(call: Call, op: Op<'deleteVersion'>): Promise<void> {
+  const versionId = await pickVersion(call, op);
+  if (versionId !== undefined) await remove(call, { bucket: op.bucket, key: op.key, versionId });
+}
+
+async function tag(call: Call, op: Op<'tags'>): Promise<void> {
+  const { bucket, key, pick, value } = op;
+  const versionId = pick === undefined ? undefined : await pickVersion(call, { bucket, key, pick });
+  const ref = { bucket, key, ...(versionId === undefined ? {} : { versionId }) };
+  await call(nothing, (objects) => objects.putVersionSetting(ref, 'tags', value));
+}
+
+async function copy(call: Call, { bucket, key, toBucket, toKey }: Op<'copy'>): Promise<void> {
+  await call(written, (objects) =>
+    objects.copyObject({
+      source: { bucket, key },
+      bucket: toBucket,
+      key: toKey,
+      owner: OWNER,
+      copyTags: true,
+    }),
+  );
+}
+
+async function multipart(step: ClientStep, op: Op<'multipart'>, { sleep }: ClientPorts, call: Call): Promise<void> {
+  const { bucket, key } = op;
+  const created = await call(nothing, (objects) =>
+    objects.createUpload({ bucket, key, ...DESCRIPTION, initiator: OWNER, ...described(step, op.parts) }),
+  );
+  if (created === undefined) return;
+  const ref: UploadRef = { bucket, key, uploadId: created.uploadId };
+  const sendPart = async (index: number): Promise<string | undefined> => {
+    const body = { bytes: bytesOf(op.parts[index] as Body) };
+    const part = await call(nothing, (objects) => objects.putPart({ ...ref, number: index + 1, body }));
+    return part?.etag;
+  };
+  const parts: { readonly number: number; readonly etag: string }[] = [];
+  for (let i = 0; i < op.parts.length; i++) {
+    const etag = await sendPart(i);
+    if (etag === undefined) return;
+    parts.push({ number: i + 1, etag });
+    await sleep(op.pauseMs);
+  }
+  const resent = op.resendPart === undefined ? undefined : sendPart(op.resendPart);
+  await endUpload(op, call, ref, parts);
+  await resent;
+}
+
+async function endUpload(
+  { ending }: Op<'multipart'>,
+  call: Call,
+  ref: UploadRef,
+  parts: readonly { readonly number: number; readonly etag: string }[],
+): Promise<void> {
+  if (ending === 'leave') return;
+  if (ending === 'abort') return void (await call(nothing, (objects) => objects.abortUpload(ref)));
+  const complete = () => call(written, (objects) => objects.completeUpload({ ...ref, parts }));
+  await complete();
+  if (ending === 'completeTwice') await complete();
+}
