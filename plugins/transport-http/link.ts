@@ -47,7 +47,8 @@ class Answer implements AsyncIterableIterator<Uint8Array> {
   readonly #begin: () => OutgoingCall;
   #call: OutgoingCall | undefined;
   #isOver = false;
-  /** Calls of `next` run one after another. */
+  /** Calls of `next` run one after another; the first at once, so that a `return` behind it finds it running. */
+  #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(signal: AbortSignal | undefined, body: Uint8Array, begin: () => OutgoingCall) {
@@ -61,8 +62,10 @@ class Answer implements AsyncIterableIterator<Uint8Array> {
   }
 
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const next = this.#last.then(() => this.#next());
-    this.#last = next.catch(() => undefined);
+    const next = this.#waiting === 0 ? this.#next() : this.#last.then(() => this.#next());
+    const settled = (): void => void this.#waiting--;
+    this.#waiting++;
+    this.#last = next.then(settled, settled);
     return next;
   }
 
