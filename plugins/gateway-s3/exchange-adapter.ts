@@ -59,6 +59,8 @@ export class NodeExchange implements Exchange {
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
   #closed = false;
+  /** The client stopped sending in mid-body. */
+  #isSilent = false;
   #wakeWriter: (() => void) | undefined;
   /** Set by the server when it is going away: answers then end their connection. */
   lastOnConnection = false;
@@ -126,11 +128,11 @@ export class NodeExchange implements Exchange {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const flat = flatHeaders(response, bytes);
     const unread = this.#hasUnread();
-    const mustClose = this.lastOnConnection || (unread && this.#cannotSkipRest());
+    const mustClose = this.lastOnConnection || this.#isSilent || (unread && this.#cannotSkipRest());
     if (mustClose) flat.push('connection', 'close');
     this.#response.writeHead(response.status, flat);
-    // A client that still waits for 100-continue has sent nothing that could be in the way.
-    if (unread && mustClose && !this.#awaitsContinue) return this.#respondAndLinger(bytes);
+    // A client that still waits for 100-continue, or sends no more, has nothing on the way that could hide the answer.
+    if (unread && mustClose && !this.#awaitsContinue && !this.#isSilent) return this.#respondAndLinger(bytes);
     if (unread && !mustClose) this.#skipRest();
     if (bytes === undefined || bytes instanceof Uint8Array) {
       this.#response.end(bytes);
@@ -206,8 +208,10 @@ export class NodeExchange implements Exchange {
 
   /** The socket was silent for the idle limit: whose turn was it? */
   onIdle(socket: Socket, idleTimeoutMs: number): void {
-    if (this.#body?.waiting === true) this.#body.fail(s3Error('RequestTimeout'));
-    else if (this.#wakeWriter !== undefined || this.#response.writableEnded) socket.destroy();
+    if (this.#body?.waiting === true) {
+      this.#isSilent = true;
+      this.#body.fail(s3Error('RequestTimeout'));
+    } else if (this.#wakeWriter !== undefined || this.#response.writableEnded) socket.destroy();
     else socket.setTimeout(idleTimeoutMs);
   }
 }

@@ -182,6 +182,7 @@ describe('silent clients', () => {
     using client = new RawClient(rig.port);
     client.send(`PUT /photos/k HTTP/1.1\r\n${HOST}Content-Length: 100\r\n\r\nhalf`);
     await client.until(/<Code>RequestTimeout<\/Code>/);
+    await client.closed;
     assert.equal(rig.bodies.size, 0);
   });
 
