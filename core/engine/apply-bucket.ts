@@ -1,39 +1,26 @@
-/** Bucket ops: a bucket is one row whose settings are registers (rules 7 and 9). */
+/** Bucket ops: a bucket is one row whose settings are registers (rules 7, 8 and 9). */
 import type { Op, OpBody } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { bucketKey, bucketTombstoneKey, counterKey } from './keys.ts';
-import type { BucketRecord, TombstoneRecord } from './records.ts';
+import { created, knownBucket, removed, saveBucket, withSetting } from './bucket-state.ts';
+import type { BucketRecord } from './records.ts';
 
 type BucketBody = Extract<OpBody, { readonly bucket: string; readonly type: `bucket.${string}` }>;
 
 export function applyBucketOp({ txn }: ApplyContext, op: Op): void {
   const body = op.body as BucketBody;
-  const row = bucketKey(body.bucket);
-  const known = txn.record<BucketRecord>(row);
-  switch (body.type) {
-    case 'bucket.create': {
-      // Ownership goes to the smallest creation stamp; settings that are already there stay.
-      if (known && known.stamp < op.stamp) return;
-      const { owner, createdAtMs, objectLock } = body;
-      return txn.put(row, {
-        owner,
-        createdAtMs,
-        stamp: op.stamp,
-        ...(objectLock ? { objectLock: true as const } : {}),
-        settings: known?.settings ?? {},
-      } satisfies BucketRecord);
-    }
-    case 'bucket.remove':
-      txn.put(bucketTombstoneKey(body.bucket), { stamp: op.stamp, deps: op.deps } satisfies TombstoneRecord);
-      txn.remove(counterKey(body.bucket));
-      return txn.remove(row);
-    case 'bucket.setting': {
-      const setting = known?.settings[body.name];
-      if (!known || (setting && setting.stamp > op.stamp)) return;
-      return txn.put(row, {
-        ...known,
-        settings: { ...known.settings, [body.name]: { value: body.value, stamp: op.stamp } },
-      });
-    }
+  const known = knownBucket(txn, body.bucket);
+  const next = after(known, op, body);
+  if (next && next !== known) saveBucket(txn, body.bucket, next);
+}
+
+function after(known: BucketRecord | undefined, op: Op, body: BucketBody): BucketRecord | undefined {
+  if (body.type === 'bucket.create') {
+    const { owner, createdAtMs, objectLock } = body;
+    return created(known, op, { owner, createdAtMs, ...(objectLock ? { objectLock: true as const } : {}) });
   }
+  // Nobody removes or sets what nobody created.
+  if (!known) return undefined;
+  return body.type === 'bucket.remove'
+    ? removed(known, op)
+    : withSetting(known, body.name, { value: body.value, stamp: op.stamp });
 }

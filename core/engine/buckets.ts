@@ -10,7 +10,7 @@ import {
   type Versioning,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { bucketKey, prefixEnd } from './keys.ts';
+import { bucketKey, bucketTombstoneKey, prefixEnd } from './keys.ts';
 import { decodeRecord, type BucketRecord } from './records.ts';
 import type { Txn } from './txn.ts';
 
@@ -78,7 +78,7 @@ export function createBuckets({
     },
     createBucket: ({ bucket, owner, objectLock, settings }) =>
       committer.commit({
-        reads: { keys: [bucketKey(bucket)] },
+        reads: { keys: [bucketKey(bucket), bucketTombstoneKey(bucket)] },
         appended: [],
         decide({ txn, nowMs, author }) {
           const known = txn.record<BucketRecord>(bucketKey(bucket));

@@ -1,15 +1,26 @@
 /**
  * Deletion of a bucket. Versions and delete markers keep it; uploads in flight do not: as in AWS (and MinIO), where only directory
- * buckets demand that they are aborted first, they end with it.
+ * buckets demand that they are aborted first, they end with it. So do versions that lost a conflict to a deletion: S3 does not
+ * show them, and who deletes the bucket has seen them. What other sites wrote unseen keeps it, or brings it back (rule 8).
  */
 import { SkerryError, type MetaRange } from '../contracts/index.ts';
 import { bucketIn } from './buckets.ts';
 import type { CommitContext } from './committer.ts';
 import { dropRest, endUpload } from './ended-uploads.ts';
-import { bucketKey, headPrefix, parseUploadKey, tupleRange, uploadBucketPrefix, versionBucketPrefix } from './keys.ts';
+import {
+  bucketKey,
+  conflictBucketPrefix,
+  counterKey,
+  headPrefix,
+  parseUploadKey,
+  parseVersionKey,
+  tupleRange,
+  uploadBucketPrefix,
+  versionBucketPrefix,
+} from './keys.ts';
 import type { MultipartDeps } from './uploads.ts';
 
-/** Uploads that one transaction ends. */
+/** Uploads, or versions that lost a conflict, that one transaction ends. */
 const BATCH = 100;
 
 interface Step {
@@ -20,7 +31,10 @@ interface Step {
 export async function deleteBucket(deps: MultipartDeps, bucket: string): Promise<void> {
   for (let isDone = false; !isDone;) {
     const step = await deps.committer.commit({
-      reads: { keys: [bucketKey(bucket)], ranges: [...contentRanges(bucket), uploadRange(bucket)] },
+      reads: {
+        keys: [bucketKey(bucket), counterKey(bucket)],
+        ranges: [...contentRanges(bucket), loserRange(bucket), uploadRange(bucket)],
+      },
       appended: [],
       decide: (context) => decide(context, bucket),
     });
@@ -42,9 +56,17 @@ function decide(context: CommitContext, bucket: string): Step {
     txn.remove({ space: 'uploads', key });
     return uploadId;
   });
-  const isDone = rows.length < BATCH;
+  const isDone = endLosers(context, bucket) && rows.length < BATCH;
   if (isDone) context.author({ type: 'bucket.remove', bucket });
   return { ended, isDone };
+}
+
+/** Answers whether none is left. A removal of the null version of a key ends all that lost there. */
+function endLosers({ txn, author }: CommitContext, bucket: string): boolean {
+  const rows = txn.scan(loserRange(bucket));
+  const keys = new Set(rows.map((row) => parseVersionKey(bucket, row.key).key.toString('utf8')));
+  for (const key of keys) author({ type: 'version.remove', bucket, key, target: null });
+  return rows.length < BATCH;
 }
 
 /** A bucket is empty when neither has a row: current versions, older ones. */
@@ -58,5 +80,12 @@ function contentRanges(bucket: string): readonly MetaRange[] {
 const uploadRange = (bucket: string): MetaRange => ({
   space: 'uploads',
   ...tupleRange(uploadBucketPrefix(bucket)),
+  limit: BATCH,
+});
+
+/** Without current versions, all that is in conflict is what lost to a deletion. */
+const loserRange = (bucket: string): MetaRange => ({
+  space: 'conflicts',
+  ...tupleRange(conflictBucketPrefix(bucket)),
   limit: BATCH,
 });

@@ -1,4 +1,5 @@
 /** Head rows and the counters that follow them. */
+import { contentChanged } from './bucket-state.ts';
 import { counterKey, headKey } from './keys.ts';
 import type { CounterRecord, HeadRecord } from './records.ts';
 import type { Txn } from './txn.ts';
@@ -28,16 +29,29 @@ export function addVersions(txn: Txn, bucket: string, versions: number, versionB
 const visible = (head: HeadRecord | undefined): number => (head && !head.marker ? 1 : 0);
 const size = (head: HeadRecord | undefined): number => head?.content?.size ?? 0;
 
+/** Counts versions that lost the null-version register. */
+export function addLosers(txn: Txn, bucket: string, losers: number): void {
+  addCounts(txn, bucket, { ...NO_COUNTS, losers });
+}
+
+/** A bucket without any content has no row: so that one that was emptied equals one that never held anything. */
 function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
   const row = counterKey(bucket);
-  const known = txn.record<CounterRecord>(row) ?? NO_COUNTS;
-  const sum: CounterRecord = {
+  const known = txn.record<CounterRecord>(row);
+  const sum = addUp(known ?? NO_COUNTS, delta);
+  const isEmpty = Object.values(sum).every((value) => value === 0);
+  if (isEmpty) txn.remove(row);
+  else txn.put(row, sum);
+  if (isEmpty === (known !== undefined)) contentChanged(txn, bucket);
+}
+
+function addUp(known: CounterRecord, delta: CounterRecord): CounterRecord {
+  const losers = (known.losers ?? 0) + (delta.losers ?? 0);
+  return {
     objects: known.objects + delta.objects,
     objectBytes: known.objectBytes + delta.objectBytes,
     versions: known.versions + delta.versions,
     versionBytes: known.versionBytes + delta.versionBytes,
+    ...(losers === 0 ? {} : { losers }),
   };
-  // No row is zero: so that a bucket that was emptied equals one that never held anything.
-  if (Object.values(sum).every((value) => value === 0)) txn.remove(row);
-  else txn.put(row, sum);
 }

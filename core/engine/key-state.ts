@@ -6,7 +6,7 @@
 import type { MetaRange, Stamp } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { dropVersion } from './chunk-refs.ts';
-import { addVersions, setHead } from './heads.ts';
+import { addLosers, addVersions, setHead } from './heads.ts';
 import { conflictKey, conflictPrefix, headKey, tombstoneKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
 import {
   decodeRecord,
@@ -201,13 +201,16 @@ export class KeyState {
   addConflict(record: ConflictRecord): void {
     this.#context.txn.put(conflictKey(this.#bucket, this.#key, record.stamp), record);
     this.#conflictCount++;
+    if (record.loser) addLosers(this.#context.txn, this.#bucket, 1);
   }
 
   /** Forgets a conflict; a loser that only the conflict held lets go of its bytes. */
   endConflict({ stamp, record }: Conflict): void {
     this.#context.txn.remove(conflictKey(this.#bucket, this.#key, stamp));
     this.#conflictCount--;
-    if (record.loser) this.letGo(record.loser);
+    if (!record.loser) return;
+    addLosers(this.#context.txn, this.#bucket, -1);
+    this.letGo(record.loser);
   }
 
   #endConflictOf(version: Stamp): boolean {

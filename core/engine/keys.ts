@@ -41,6 +41,8 @@ const at = (space: MetaSpace, key: Uint8Array): MetaKey => ({ space, key });
 export const clockKey: MetaKey = at('site', utf8('clock'));
 /** Highest `seq` by origin that the oplog no longer holds. */
 export const trimmedKey: MetaKey = at('site', utf8('trimmed'));
+/** A snapshot of a peer that is being merged, and how far that is. */
+export const mergingKey: MetaKey = at('site', utf8('merging'));
 /** How far the log of ops next to the data goes. */
 export const opLogKey: MetaKey = at('site', utf8('opLog'));
 export const bucketKey = (bucket: string): MetaKey => at('buckets', utf8(bucket));
@@ -100,12 +102,32 @@ export const keyPosition = (bucket: string, key: string): Buffer => tuple([bucke
 /** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
 export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
   at('tombstones', tuple(['version', bucket, key], target ?? 'null'));
+/** All tombstones of versions: (bucket, key, target). */
+export const tombstonePrefix = (): Buffer => tuple(['version'], '');
+/** Splits a row key under `tombstonePrefix`. */
+export function parseTombstoneKey(row: Uint8Array): {
+  readonly bucket: string;
+  readonly key: string;
+  readonly target: Stamp | null;
+} {
+  const tail = row.subarray(tombstonePrefix().length);
+  const bucket = bucketOf(tail);
+  const { key, rest } = splitKey(bucket, tail);
+  const target = rest.toString('utf8');
+  return { bucket, key: key.toString('utf8'), target: target === 'null' ? null : target };
+}
+
+/** The bucket of a row key that starts with one. */
+export const bucketOf = (row: Uint8Array): string => Buffer.from(row.subarray(0, row.indexOf(0))).toString('utf8');
+
 /** Versions that lost to one they had not seen: (bucket, key, stamp descending). */
 export const conflictKey = (bucket: string, key: string, stamp: Stamp): MetaKey =>
   at('conflicts', tuple([bucket, key], descending(stamp)));
+export const conflictBucketPrefix = (bucket: string): Buffer => tuple([bucket], '');
 export const conflictPrefix = (bucket: string, key: string): Buffer => tuple([bucket, key], '');
 
 export const bucketTombstoneKey = (bucket: string): MetaKey => at('tombstones', tuple(['bucket'], bucket));
+export const bucketTombstonePrefix = (): Buffer => tuple(['bucket'], '');
 
 export const oplogKey = (origin: Origin, seq: number): MetaKey => {
   const tail = Buffer.alloc(6);

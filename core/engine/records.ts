@@ -33,15 +33,50 @@ export interface OpLogRecord {
 export interface ClockRecord {
   readonly hlc: Hlc;
   readonly vector: VersionVector;
+  /** While a peer's snapshot is merged: what it covers. */
+  readonly merging?: VersionVector;
 }
 
+/** Row of `site`/merging: a peer's snapshot that is being merged. */
+export interface MergingRecord {
+  readonly cutId: string;
+  readonly vector: VersionVector;
+  /** Everything up to here is merged; absent: nothing yet. */
+  readonly position?: string;
+}
+
+/** A bucket; which creations and settings count is decided in bucket-state.ts. */
 export interface BucketRecord {
   readonly owner: string;
   readonly createdAtMs: number;
-  /** Stamp of the creation that decides owner and creation time: the smallest one seen since the last removal. */
+  /** Stamp of the creation that decides owner and creation time: the smallest one of the present incarnation. */
   readonly stamp: Stamp;
   readonly objectLock?: true;
-  readonly settings: Readonly<Partial<Record<BucketSettingName, Register>>>;
+  readonly settings: BucketSettings;
+  /** Absent while there is one creation, the one above, and no removal has seen it. */
+  readonly creations?: readonly BucketCreation[];
+}
+
+export type BucketSettings = Readonly<Partial<Record<BucketSettingName, BucketSetting>>>;
+
+export interface BucketSetting extends Register {
+  /** A removal of the bucket has seen it. */
+  readonly removed?: true;
+  /** A later creation of the bucket has seen it. */
+  readonly seen?: true;
+  /** Its value, should what was written before the removal come back; `value` is null then. */
+  readonly past?: Json;
+}
+
+export interface BucketCreation {
+  readonly stamp: Stamp;
+  readonly owner: string;
+  readonly createdAtMs: number;
+  readonly objectLock?: true;
+  /** The removal with the largest stamp of those that have seen it. */
+  readonly removed?: Removal;
+  /** A later creation of the bucket has seen it. */
+  readonly seen?: true;
 }
 
 /** One version of a key, delete markers included. */
@@ -54,7 +89,17 @@ export interface VersionRecord {
   readonly modifiedAtMs: number;
   readonly content?: VersionContent;
   readonly settings?: Readonly<Partial<Record<VersionSettingName, Register>>>;
+  /** What has locked it since it was written, also when that is over: for removals that have not seen it (rule 10). */
+  readonly locks?: readonly LockMark[];
   readonly local?: VersionLocal;
+}
+
+/** A retention or legal hold that was set at some time. */
+export interface LockMark {
+  /** Of the op that set it. */
+  readonly stamp: Stamp;
+  /** Unix milliseconds; absent for a legal hold, which has no end. */
+  readonly untilMs?: number;
 }
 
 /** What only this site knows of a version. */
@@ -96,12 +141,24 @@ export interface ConflictRecord {
   readonly loser?: VersionRecord;
 }
 
-/** The recorded removal of a version or of a null-version register. */
-export interface TombstoneRecord {
+export interface Removal {
   readonly stamp: Stamp;
   readonly deps: VersionVector;
+}
+
+/** The recorded removal of a version or of a null-version register. */
+export interface TombstoneRecord extends Removal {
+  /** The removed version, while a lock that the removal has not seen may bring it back. */
+  readonly kept?: VersionRecord;
+  /** Absent for one: all removals of the kept version, by stamp, the one above included. */
+  readonly removals?: readonly Removal[];
   /** Of a null-version register whose key has no current version: its unresolved conflicts; absent for none. */
   readonly conflicts?: number;
+}
+
+/** The recorded removal of a bucket that does not exist, with what it was, should something that was not seen revive it. */
+export interface BucketTombstone extends Removal {
+  readonly bucket: BucketRecord;
 }
 
 /** Row of `chunks`: where a chunk of this site lies. */
@@ -126,6 +183,8 @@ export interface CounterRecord {
   /** All versions, delete markers included, and their bytes. */
   readonly versions: number;
   readonly versionBytes: number;
+  /** Versions that lost the null-version register to an op that had not seen them; absent for none. */
+  readonly losers?: number;
 }
 
 /** Row of `uploads`: a multipart upload in flight. */
