@@ -5,6 +5,7 @@ export * from './aws-chunked.ts';
 export * from './bucket-name.ts';
 export * from './chunk-store.ts';
 export * from './conflict-resolver.ts';
+export type * from './conflict-service.ts';
 export * from './errors.ts';
 export * from './gateway.ts';
 export * from './hooks.ts';

@@ -6,6 +6,7 @@
  * nothing that can be seen. A write that resolves is durable (as far as the site's durability setting says) and visible.
  * Keys are 1 to 1,024 bytes of UTF-8 and never a path. No authorisation happens here.
  */
+import type { ConflictService } from './conflict-service.ts';
 import type {
   BucketSettingName,
   ChecksumAlgorithm,
@@ -67,12 +68,14 @@ export interface VersionInfo {
   readonly owner: string;
   readonly modifiedAtMs: number;
   readonly settings: VersionSettings;
+  /** The key has versions that its current one has not seen: see ConflictService. Only on versions that were opened or asked about. */
+  readonly conflict?: true;
 }
 
 export interface ObjectRef {
   readonly bucket: string;
   readonly key: string;
-  /** `null` for the null version; absent for the current one. */
+  /** `null` for the null version; absent for the current one. A listed loser of a conflict has an id of its own (ConflictSide). */
   readonly versionId?: string;
 }
 
@@ -267,7 +270,7 @@ export interface CompleteUploadInput extends UploadRef {
   readonly expectedSize?: number;
 }
 
-export interface ObjectService {
+export interface ObjectService extends ConflictService {
   listBuckets(input: {
     readonly owner?: string;
     readonly prefix?: string;

@@ -19,6 +19,8 @@ import type {
   VersionVector,
 } from '../contracts/index.ts';
 import { createBuckets } from './buckets.ts';
+import { createCausality, type Causality } from './causality.ts';
+import { createConflicts, type Verdict } from './conflicts.ts';
 import { createCommitter, type Committer } from './committer.ts';
 import { countAll, type SiteCounts } from './counts.ts';
 import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
@@ -27,12 +29,13 @@ import { createIngest, type IngestOptions } from './ingest.ts';
 import { clockKey } from './keys.ts';
 import { createListing } from './listing.ts';
 import { createMultipart } from './multipart.ts';
-import { createObjects, type BeforeWriteVeto } from './objects.ts';
+import { createObjects, type BeforeWriteVeto, type ObjectsDeps } from './objects.ts';
 import { createOpLog, type OpLog } from './op-log.ts';
 import { bytesOf, openObject, readSmall } from './open-object.ts';
 import { createPins } from './pins.ts';
 import { createObjectReader, stablePieces } from './read-object.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
+import { resolveConflict } from './resolve-conflict.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { originOf } from './stamp.ts';
@@ -40,6 +43,14 @@ import { ledgerSyncs } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
 const DEFAULT_MAX_CLOCK_DRIFT_MS = 60_000;
+
+/** The rule that every site follows, with losers under conflicts only. */
+const HIDDEN: Verdict = {
+  resolve: (candidates) => ({
+    winner: candidates.reduce((largest, { stamp }) => (stamp > largest ? stamp : largest), ''),
+    losers: 'conflict',
+  }),
+};
 
 export interface EngineOptions {
   readonly ingest?: IngestOptions;
@@ -68,6 +79,8 @@ export interface EngineDeps {
     readonly committed: (ops: readonly Op[]) => void;
   };
   readonly options?: EngineOptions;
+  /** Says what losers of conflicts are shown as; absent: under conflicts only. */
+  readonly conflictResolver?: Verdict;
 }
 
 export interface Engine extends Lifecycle {
@@ -85,6 +98,7 @@ interface Parts {
   readonly reclaimer: Reclaimer;
   readonly garbage: GarbageCollector;
   readonly opLog: OpLog;
+  readonly causality: Causality;
 }
 
 export function createEngine(given: EngineDeps): Engine {
@@ -95,6 +109,7 @@ export function createEngine(given: EngineDeps): Engine {
   const pins = createPins();
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);
+  const causality = createCausality({ ...deps, reader: metaStore });
   const committer = createCommitter({
     ...deps,
     origin,
@@ -103,12 +118,13 @@ export function createEngine(given: EngineDeps): Engine {
       if (ops.length > 0) opLog.append(ops);
       reclaimer.free(effects.freed);
       if (effects.garbage) garbage.wake();
+      causality.wake();
       if (ops.length > 0) deps.hooks.committed(ops);
     },
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
-  const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins });
+  const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
   return {
     objects,
     identities,
@@ -120,7 +136,7 @@ export function createEngine(given: EngineDeps): Engine {
       await resume();
       garbage.wake();
     },
-    close: () => closeAll({ committer, reclaimer, garbage, opLog }),
+    close: () => closeAll({ committer, reclaimer, garbage, opLog, causality }),
     async vector() {
       const [row] = await metaStore.get([clockKey]);
       return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
@@ -129,7 +145,8 @@ export function createEngine(given: EngineDeps): Engine {
   };
 }
 
-async function closeAll({ committer, reclaimer, garbage, opLog }: Parts): Promise<void> {
+async function closeAll({ committer, reclaimer, garbage, opLog, causality }: Parts): Promise<void> {
+  causality.close();
   await garbage.close();
   await committer.close();
   await reclaimer.settle();
@@ -138,10 +155,10 @@ async function closeAll({ committer, reclaimer, garbage, opLog }: Parts): Promis
 
 function createObjectService(
   deps: EngineDeps,
-  parts: Pick<Parts, 'committer' | 'reclaimer'> & { readonly pins: ReturnType<typeof createPins> },
+  parts: Pick<Parts, 'committer' | 'reclaimer' | 'causality'> & { readonly pins: ReturnType<typeof createPins> },
 ): { readonly objects: ObjectService; readonly resume: () => Promise<void> } {
   const { metaStore, chunkStore, hashing, logger, hooks, options } = deps;
-  const { committer, reclaimer, pins } = parts;
+  const { committer, reclaimer, pins, causality } = parts;
   const reader = metaStore;
   const objectReader = createObjectReader({
     chunkStore,
@@ -167,14 +184,19 @@ function createObjectService(
     vetoes: hooks.beforeWrite,
   };
   const multipart = createMultipart({ ...shared, ...deps, objectReader });
+  const versions: ObjectsDeps = {
+    ...shared,
+    readSmall: (found) => readSmall(objectReader, found),
+    readStream: (found) =>
+      stablePieces(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size })),
+  };
   const objects: ObjectService = {
     ...createBuckets({ reader, committer }),
-    ...createObjects({
-      ...shared,
-      readSmall: (found) => readSmall(objectReader, found),
-      readStream: (found) =>
-        stablePieces(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size })),
-    }),
+    ...createObjects(versions),
+    ...createConflicts({ reader, logger, conflictResolver: deps.conflictResolver ?? HIDDEN }),
+    resolveConflict: (input) => resolveConflict(versions, input),
+    causality: () => causality.causality(),
+    waitFor: (token, scope, waiting) => causality.waitFor(token, scope, waiting),
     openObject: (ref) => openObject({ reader, objectReader, reclaimer }, ref),
     ...createListing({ reader }),
     ...multipart.operations,

@@ -8,6 +8,7 @@ import {
   type ObjectService,
   type PutObjectInput,
   type BeforeWrite,
+  type Stamp,
   type VersionContent,
   type VersionInfo,
   type VersionSettings,
@@ -35,8 +36,8 @@ export interface ObjectsDeps extends StoreManifestDeps {
   readonly committer: Committer;
   readonly ingest: Ingest;
   /** Bytes of a small body, which belong to one version alone: a copy stores them again. */
-  readonly readSmall: (found: FoundVersion) => Promise<Uint8Array>;
-  readonly readStream: (found: FoundVersion) => AsyncIterable<Uint8Array>;
+  readonly readSmall: (found: Pick<FoundVersion, 'record'>) => Promise<Uint8Array>;
+  readonly readStream: (found: Pick<FoundVersion, 'record'>) => AsyncIterable<Uint8Array>;
   readonly beginRead: () => () => void;
   readonly vetoes: BeforeWriteVeto;
 }
@@ -210,11 +211,17 @@ async function copyObject(
   }
 }
 
-type CopiedBytes = StoredBytes & Pick<Ingested, 'release' | 'settled'> & { readonly content: Partial<VersionContent> };
+export type CopiedBytes = StoredBytes &
+  Pick<Ingested, 'release' | 'settled'> & { readonly content: Partial<VersionContent> };
 
 /** Large bodies are shared by reference; small ones, or a body whose checksum is asked for anew, are stored again. */
-async function copyBytes(deps: ObjectsDeps, { checksum }: CopyObjectInput, found: FoundVersion): Promise<CopiedBytes> {
+export async function copyBytes(
+  deps: Omit<ObjectsDeps, 'vetoes' | 'beginRead' | 'committer'>,
+  { checksum }: Pick<CopyObjectInput, 'checksum'>,
+  found: Pick<FoundVersion, 'record'>,
+): Promise<CopiedBytes> {
   const { content } = found.record;
+  if (found.record.local?.pending) throw bytesMissing(found.record.stamp);
   const needsChecksum = checksum !== undefined && !content.checksums?.some(({ algorithm }) => algorithm === checksum);
   if (found.record.local?.locator === undefined && !needsChecksum) {
     const shared = shareChunks(deps, content);
@@ -241,9 +248,14 @@ async function copyBytes(deps: ObjectsDeps, { checksum }: CopyObjectInput, found
   };
 }
 
+const bytesMissing = (stamp: Stamp): SkerryError =>
+  new SkerryError('Unavailable', 'the bytes of this version have not arrived at this site yet', {
+    details: { stamp, retryAfterMs: 5000 },
+  });
+
 /** The chunks of an existing version, pinned so that they outlive it until the copy holds them. */
 function shareChunks(
-  { pins }: ObjectsDeps,
+  { pins }: Pick<ObjectsDeps, 'pins'>,
   content: VersionContent,
 ): StoredBytes & Pick<Ingested, 'release' | 'settled'> {
   const hashes = [...content.manifest, ...(content.partsManifest ?? [])].map(({ hash }) => hash);

@@ -39,13 +39,13 @@ export async function openObject(
 /** What the object reader needs of a version. */
 export function bytesOf({
   record,
-}: FoundVersion): Pick<Parameters<ObjectReader['readRange']>[0], 'manifest' | 'locator'> {
+}: Pick<FoundVersion, 'record'>): Pick<Parameters<ObjectReader['readRange']>[0], 'manifest' | 'locator'> {
   const locator = record.local?.locator;
   return { manifest: record.content.manifest, ...(locator === undefined ? {} : { locator }) };
 }
 
 /** All bytes of a small version. */
-export async function readSmall(objectReader: ObjectReader, found: FoundVersion): Promise<Uint8Array> {
+export async function readSmall(objectReader: ObjectReader, found: Pick<FoundVersion, 'record'>): Promise<Uint8Array> {
   return collect(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size }));
 }
 

@@ -8,6 +8,12 @@ export function originOf(site: SiteId, incarnation: Incarnation): Origin {
   return `${site}.${incarnation}`;
 }
 
+const ORIGIN = /^[a-z0-9][a-z0-9-]{0,31}\.[0-9a-f]{16}$/;
+
+export function isOrigin(text: string): text is Origin {
+  return ORIGIN.test(text);
+}
+
 export function originSite(origin: Origin): SiteId {
   return origin.slice(0, origin.lastIndexOf('.'));
 }

@@ -12,8 +12,16 @@ import {
 } from '../contracts/index.ts';
 import { noSuchBucket, versioningOf } from './buckets.ts';
 import { findNull, findVersion } from './find-version.ts';
-import { bucketKey, headKey, versionKey } from './keys.ts';
-import { decodeRecord, type BucketRecord, type HeadRecord, type VersionRecord, visibleOf } from './records.ts';
+import { bucketKey, conflictKey, headKey, tombstoneKey, versionKey } from './keys.ts';
+import {
+  decodeRecord,
+  type BucketRecord,
+  type ConflictRecord,
+  type HeadRecord,
+  type TombstoneRecord,
+  type VersionRecord,
+  visibleOf,
+} from './records.ts';
 import { parseVersionId, versionIdOf } from './stamp.ts';
 import type { Txn } from './txn.ts';
 
@@ -71,16 +79,33 @@ export async function findObject(reader: MetaReader, ref: ObjectRef): Promise<Fo
   if (versionId !== undefined && versionId !== 'null' && !stamp) {
     throw new SkerryError('InvalidArgument', 'Invalid version id specified', { details: { versionId } });
   }
-  const keys = [bucketKey(bucket), headKey(bucket, key), ...(stamp ? [versionKey(bucket, key, stamp)] : [])];
-  const [bucketRow, headRow, versionRow] = await reader.get(keys);
+  const byStamp = stamp ? [versionKey(bucket, key, stamp), conflictKey(bucket, key, stamp)] : [];
+  const [bucketRow, headRow, versionRow, conflictRow] = await reader.get([
+    bucketKey(bucket),
+    headKey(bucket, key),
+    ...byStamp,
+  ]);
   if (!bucketRow) throw noSuchBucket(bucket);
   const versioning = versioningOf(decodeRecord<BucketRecord>(bucketRow));
   const head = headRow && decodeRecord<HeadRecord>(headRow);
-  const record = await pick(reader, ref, head, versionRow && decodeRecord<VersionRecord>(versionRow), stamp);
-  if (!record) throw versionId === undefined ? noSuchKey(key) : noSuchVersion(key, versionId);
-  const info = versionInfo(bucket, key, record, record.stamp === visibleOf(head)?.stamp);
+  const conflict = conflictRow && decodeRecord<ConflictRecord>(conflictRow);
+  const version = versionRow && decodeRecord<VersionRecord>(versionRow);
+  const record = conflict ? (conflict.loser ?? version) : await pick(reader, ref, head, version, stamp);
+  if (!record) {
+    if (versionId !== undefined) throw noSuchVersion(key, versionId);
+    throw noSuchKey(key, head || !(await isLostToRemoval(reader, ref)) ? {} : { conflict: true });
+  }
+  const inConflict = conflict !== undefined || head?.conflicts !== undefined;
+  const plain = versionInfo(bucket, key, record, record.stamp === visibleOf(head)?.stamp);
+  const info: VersionInfo = inConflict ? { ...plain, conflict: true } : plain;
   if (!record.content) throw markerError(ref, info);
   return { record: record as FoundVersion['record'], info: info as FoundVersion['info'], versioning };
+}
+
+/** A key without a current version whose removal had not seen everything: what it beat is listed and can be opened. */
+async function isLostToRemoval(reader: MetaReader, { bucket, key }: ObjectRef): Promise<boolean> {
+  const [row] = await reader.get([tombstoneKey(bucket, key, null)]);
+  return row !== undefined && decodeRecord<TombstoneRecord>(row).conflicts !== undefined;
 }
 
 async function pick(
@@ -103,7 +128,10 @@ async function pick(
 }
 
 function markerError({ key, versionId }: ObjectRef, info: VersionInfo): SkerryError {
-  if (versionId === undefined) return noSuchKey(key, { marker: true, versionId: info.versionId });
+  if (versionId === undefined) {
+    const conflict = info.conflict ? { conflict: true } : {};
+    return noSuchKey(key, { marker: true, versionId: info.versionId, ...conflict });
+  }
   return new SkerryError('MethodNotAllowed', 'The specified method is not allowed against a delete marker', {
     details: { key, marker: true, versionId: info.versionId, modifiedAtMs: info.modifiedAtMs },
   });

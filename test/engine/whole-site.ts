@@ -1,5 +1,5 @@
 /** A whole engine over the stores in memory, for tests of what clients see. */
-import type { ChunkStore, Clock, MetaStore, ObjectService } from '../../core/contracts/index.ts';
+import type { ChunkStore, Clock, Logger, MetaStore, ObjectService, Timers } from '../../core/contracts/index.ts';
 import { createEngine, type Engine, type EngineDeps } from '../../core/engine/engine.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
 import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
@@ -23,6 +23,10 @@ export interface WholeSiteOptions {
   readonly partMinBytes?: number;
   readonly chunkBytes?: number;
   readonly dedupMinBytes?: number;
+  readonly conflictResolver?: EngineDeps['conflictResolver'];
+  /** Methods in place of silence. */
+  readonly logger?: Partial<Logger>;
+  readonly timers?: Timers;
 }
 
 export const BUCKET = 'bucket';
@@ -30,6 +34,9 @@ export const BUCKET = 'bucket';
 export async function wholeSite({
   partMinBytes = 1,
   siteId = 'waw',
+  conflictResolver,
+  logger,
+  timers,
   ...ingest
 }: WholeSiteOptions = {}): Promise<WholeSite> {
   const { runtime, close } = createNodeRuntime(silentLogger);
@@ -49,7 +56,10 @@ export async function wholeSite({
     masterKey: new Uint8Array(32),
     configIdentities: [],
     hooks: { beforeWrite: () => undefined, committed: () => {} },
+    logger: { ...silentLogger, ...logger },
+    ...(timers ? { timers } : {}),
     options: { ingest },
+    ...(conflictResolver ? { conflictResolver } : {}),
     partMinBytes,
   };
   const engine = createEngine(deps);
