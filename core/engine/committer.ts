@@ -6,6 +6,7 @@
 import {
   SkerryError,
   type Clock,
+  type Hlc,
   type Locator,
   type Logger,
   type MetaReads,
@@ -19,9 +20,9 @@ import {
 import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
-import { clockKey, oplogKey } from './keys.ts';
-import type { ClockRecord } from './records.ts';
-import { makeStamp, stampHlc } from './stamp.ts';
+import { bucketKey, clockKey, oplogKey } from './keys.ts';
+import type { BucketRecord, ClockRecord } from './records.ts';
+import { makeStamp, stampDot, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { allNeeded, isReadNeeded, transact, type ReadNeeded, type Txn } from './txn.ts';
 import { EMPTY_VECTOR, advanceVector, coversDot, coversVector, seqOf } from './vector.ts';
@@ -43,6 +44,10 @@ export interface CommitContext {
   apply(op: Op, local?: ApplyLocal): ApplyOutcome;
   /** The vector with everything authored so far. */
   vector(): VersionVector;
+  /** Vector and clock with everything authored and applied so far. */
+  clock(): ClockRecord;
+  /** Takes over what a snapshot brought: both only ever grow. Not for ops. */
+  moveClock(next: ClockRecord): void;
   readonly effects: Effects;
 }
 
@@ -66,6 +71,8 @@ export interface CommitterDeps {
   readonly onCommitted: (ops: readonly Op[], effects: Effects) => void;
   /** An op this far ahead of the wall clock is held, milliseconds. */
   readonly maxClockDriftMs: number;
+  /** Throws when this site must not write now, given its own clock's last reading. */
+  readonly checkWrites?: (hlc: Hlc) => void;
   /** Most intents of one flush, default 256. */
   readonly groupMax?: number;
 }
@@ -173,28 +180,36 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
   const effects = newEffects();
   const ops: Op[] = [];
   const nowMs = deps.clock.wallMs();
-  let clock: ClockRecord = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+  const stored: ClockRecord = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+  let clock = stored;
   const context: CommitContext = {
     txn,
     nowMs,
     effects,
     vector: () => clock.vector,
+    clock: () => clock,
+    moveClock(next) {
+      assertForward(clock, next);
+      clock = next;
+    },
     author(body, local) {
+      deps.checkWrites?.(clock.hlc);
+      if (clock.merging) refuseUncovered(txn, clock, body);
       const dot = { origin: deps.origin, seq: seqOf(clock.vector, deps.origin) + 1 };
       const hlc = nextHlc(clock.hlc, nowMs);
       const op: Op = { dot, stamp: makeStamp(hlc, dot.origin, dot.seq), deps: clock.vector, body };
       txn.put(oplogKey(dot.origin, dot.seq), op);
       applyOp({ txn, effects, newest: true }, op, local);
-      clock = { hlc, vector: advanceVector(clock.vector, dot) };
+      clock = { ...clock, hlc, vector: advanceVector(clock.vector, dot) };
       ops.push(op);
       return op;
     },
     apply(op, local) {
-      const refusal = whyNot(op, clock.vector, nowMs + deps.maxClockDriftMs);
+      const refusal = whyNot(op, clock, nowMs + deps.maxClockDriftMs);
       if (refusal) return refusal;
       txn.put(oplogKey(op.dot.origin, op.dot.seq), op);
       applyOp({ txn, effects, newest: stampHlc(op.stamp) > clock.hlc }, op, local);
-      clock = { hlc: mergeHlc(clock.hlc, stampHlc(op.stamp)), vector: advanceVector(clock.vector, op.dot) };
+      clock = { ...clock, hlc: mergeHlc(clock.hlc, stampHlc(op.stamp)), vector: advanceVector(clock.vector, op.dot) };
       ops.push(op);
       return 'applied';
     },
@@ -214,13 +229,40 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
     }
   });
   if (needed.length > 0) throw allNeeded(needed);
-  if (ops.length > 0) txn.put(clockKey, clock);
+  if (clock !== stored) txn.put(clockKey, clock);
   return { outcomes, ops, effects };
 }
 
+function assertForward(from: ClockRecord, to: ClockRecord): void {
+  if (to.hlc < from.hlc || !coversVector(to.vector, from.vector))
+    throw new SkerryError('Internal', 'a vector or clock may not go back', { details: { from, to } });
+}
+
+/**
+ * While a snapshot is merged, parts of it are here that the vector does not cover yet. An op that names one of them would reach
+ * other sites before what it names.
+ */
+function refuseUncovered(txn: Txn, { vector }: ClockRecord, body: OpBody): void {
+  const named =
+    body.type === 'version.remove' || body.type === 'version.setting'
+      ? body.target
+      : body.type === 'bucket.setting' || body.type === 'bucket.remove'
+        ? txn.record<BucketRecord>(bucketKey(body.bucket))?.stamp
+        : undefined;
+  if (named && !coversDot(vector, stampDot(named)))
+    throw new SkerryError('Unavailable', 'this came with a snapshot that is still being merged; repeat the request', {
+      details: { stamp: named },
+    });
+}
+
 /** Ops are applied in order per origin, after everything they had seen, and not from the future. */
-function whyNot(op: Op, vector: VersionVector, latestMs: number): Exclude<ApplyOutcome, 'applied'> | undefined {
+function whyNot(
+  op: Op,
+  { vector, merging }: ClockRecord,
+  latestMs: number,
+): Exclude<ApplyOutcome, 'applied'> | undefined {
   if (coversDot(vector, op.dot)) return 'known';
+  if (merging && coversDot(merging, op.dot)) return 'early'; // some of what it did may be here: the snapshot brings it
   if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1 || !coversVector(vector, op.deps)) return 'early';
   return hlcWallMs(stampHlc(op.stamp)) > latestMs ? 'held' : undefined;
 }

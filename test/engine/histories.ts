@@ -31,7 +31,8 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('sync' as const), from: fc.nat(2) }) },
 );
 export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
-  fc.array(fc.record({ site: fc.nat(2), action: actions }), { maxLength });
+  // without `size` fast-check keeps arrays at about ten
+  fc.array(fc.record({ site: fc.nat(2), action: actions }), { maxLength, size: 'max' });
 
 /** The ops that three sites write while they now and then see each other's. */
 export function history(plan: readonly Step[]): readonly Op[] {

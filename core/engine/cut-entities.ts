@@ -1,0 +1,313 @@
+/**
+ * What replicates, one entity at a time in one order: buckets, then for each key its tombstones, its versions, its null
+ * versions, then registers. A site serves a snapshot in this order, and a site that merges one reads its own entities in the
+ * same order beside it: what one has at a position and the other lacks is decided there (rule 15).
+ */
+import type { MetaKey, MetaReader, MetaRow, Stamp } from '../contracts/index.ts';
+import {
+  bucketKey,
+  bucketOf,
+  bucketTombstoneKey,
+  bucketTombstonePrefix,
+  counterKey,
+  headKey,
+  parseTombstoneKey,
+  parseVersionKey,
+  registerKey,
+  tombstoneKey,
+  tombstonePrefix,
+  tupleRange,
+  versionKey,
+  versionPrefix,
+} from './keys.ts';
+import { bareVersion } from './key-state.ts';
+import {
+  decodeRecord,
+  type BucketRecord,
+  type ConflictRecord,
+  type HeadRecord,
+  type Register,
+  type TombstoneRecord,
+  type VersionRecord,
+} from './records.ts';
+import { RowCursor } from './row-cursor.ts';
+
+export interface BucketEntity {
+  readonly kind: 'bucket';
+  readonly bucket: string;
+  readonly record?: BucketRecord;
+  readonly tombstone?: TombstoneRecord;
+}
+
+export interface TombstoneEntity {
+  readonly kind: 'tombstone';
+  readonly bucket: string;
+  readonly key: string;
+  readonly target: Stamp | null;
+  readonly tombstone: TombstoneRecord;
+}
+
+export interface VersionEntity {
+  readonly kind: 'version';
+  readonly bucket: string;
+  readonly key: string;
+  /** Without what only the serving site knows. */
+  readonly version: VersionRecord;
+  /** False: it lost the null-version register to one that it was not seen by. */
+  readonly live: boolean;
+  /** A later put of the key has seen it. */
+  readonly seen: boolean;
+}
+
+export interface RegisterEntity {
+  readonly kind: 'register';
+  /** `principal`, `policy`, `member`. */
+  readonly of: string;
+  readonly id: string;
+  readonly register: Register;
+}
+
+export type CutEntity = BucketEntity | TombstoneEntity | VersionEntity | RegisterEntity;
+
+/** Where an entity stands in the order: base64url of bytes that compare as the order does. */
+export type CutPosition = string;
+
+const BUCKETS = 1;
+const OBJECTS = 2;
+const REGISTERS = 3;
+/** Within a key, in this order: removals come before what they remove, so that it need not be undone. */
+const TOMBSTONES = 1;
+const VERSIONS = 2;
+const NULL_VERSIONS = 3;
+/** Past everything that follows a key in a row key. */
+const KEY_END = Buffer.of(0xff);
+const START = Buffer.of(0);
+
+export const decodePosition = (position: CutPosition): Buffer => Buffer.from(position, 'base64url');
+export const encodePosition = (position: Uint8Array): CutPosition => Buffer.from(position).toString('base64url');
+
+export function positionOf(entity: CutEntity): Buffer {
+  switch (entity.kind) {
+    case 'bucket':
+      return Buffer.concat([Buffer.of(BUCKETS), bucketKey(entity.bucket).key]);
+    case 'register':
+      return Buffer.concat([Buffer.of(REGISTERS), Buffer.from(`${entity.of}\0${entity.id}`)]);
+    case 'tombstone':
+      return inKey(entity, TOMBSTONES, Buffer.from(entity.target ?? 'null'));
+    case 'version': {
+      const { bucket, key, version } = entity;
+      const prefix = versionPrefix(bucket, key);
+      const suffix = Buffer.from(versionKey(bucket, key, version.stamp).key.subarray(prefix.length));
+      return inKey(entity, version.nullVersion ? NULL_VERSIONS : VERSIONS, suffix);
+    }
+  }
+}
+
+function inKey({ bucket, key }: { readonly bucket: string; readonly key: string }, slot: number, rest: Buffer): Buffer {
+  return Buffer.concat([Buffer.of(OBJECTS), versionPrefix(bucket, key), Buffer.of(slot), rest]);
+}
+
+/** All entities after a position. The reader must be a snapshot: an entity is read from several rows. */
+export async function* readEntities(reader: MetaReader, after?: Uint8Array): AsyncGenerator<CutEntity> {
+  const section = after?.[0] ?? BUCKETS;
+  if (section <= BUCKETS) yield* pastPosition(bucketEntities(reader), after);
+  if (section <= OBJECTS)
+    yield* pastPosition(objectEntities(reader, section === OBJECTS ? after?.subarray(1) : undefined), after);
+  yield* pastPosition(registerEntities(reader, section === REGISTERS ? after?.subarray(1) : undefined), after);
+}
+
+async function* pastPosition<E extends CutEntity>(
+  entities: AsyncGenerator<E>,
+  after: Uint8Array | undefined,
+): AsyncGenerator<E> {
+  for await (const entity of entities) {
+    if (after === undefined || Buffer.compare(positionOf(entity), after) > 0) yield entity;
+  }
+}
+
+async function* rowsFrom(cursor: RowCursor): AsyncGenerator<MetaRow> {
+  for (let row = await cursor.peek(); row; row = await cursor.peek()) {
+    yield row;
+    cursor.next();
+  }
+}
+
+/** Buckets are few: every page that begins among them reads them from the start. */
+async function* bucketEntities(reader: MetaReader): AsyncGenerator<BucketEntity> {
+  const names = new Set<string>();
+  const prefix = bucketTombstonePrefix();
+  for await (const { key } of rowsFrom(cursorOver(reader, 'buckets', START)))
+    names.add(Buffer.from(key).toString('utf8'));
+  for await (const { key } of rowsFrom(cursorOver(reader, 'tombstones', prefix, tupleRange(prefix).to)))
+    names.add(Buffer.from(key.subarray(prefix.length)).toString('utf8'));
+  for (const bucket of [...names].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
+    const [row, removal] = await reader.get([bucketKey(bucket), bucketTombstoneKey(bucket)]);
+    yield {
+      kind: 'bucket',
+      bucket,
+      ...(row ? { record: decodeRecord<BucketRecord>(row) } : {}),
+      ...(removal ? { tombstone: decodeRecord<TombstoneRecord>(removal) } : {}),
+    };
+  }
+}
+
+async function* registerEntities(reader: MetaReader, after: Uint8Array = START): AsyncGenerator<RegisterEntity> {
+  for await (const { key, value } of rowsFrom(cursorOver(reader, 'registers', after))) {
+    const text = Buffer.from(key).toString('utf8');
+    const end = text.indexOf('\0');
+    const register = decodeRecord<Register>(value);
+    yield { kind: 'register', of: text.slice(0, end), id: text.slice(end + 1), register };
+  }
+}
+
+type Space = 'heads' | 'versions' | 'conflicts' | 'tombstones' | 'buckets' | 'registers';
+
+function cursorOver(reader: MetaReader, space: Space, from: Uint8Array, to?: Uint8Array): RowCursor {
+  return new RowCursor(reader, { space, from, to, batch: 64 });
+}
+
+interface ObjectKey {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+const objectOf: Readonly<Record<'heads' | 'versions' | 'conflicts' | 'tombstones', (row: Uint8Array) => ObjectKey>> = {
+  heads: splitHead,
+  versions: splitVersion,
+  conflicts: splitVersion,
+  tombstones: parseTombstoneKey,
+};
+
+function splitHead(row: Uint8Array): ObjectKey {
+  const bucket = bucketOf(row);
+  return { bucket, key: Buffer.from(row.subarray(Buffer.byteLength(bucket) + 1)).toString('utf8') };
+}
+
+function splitVersion(row: Uint8Array): ObjectKey {
+  const bucket = bucketOf(row);
+  return { bucket, key: parseVersionKey(bucket, row).key.toString('utf8') };
+}
+
+/** The four spaces that describe object keys, read side by side. */
+class ObjectRows {
+  readonly heads: RowCursor;
+  readonly versions: RowCursor;
+  readonly conflicts: RowCursor;
+  readonly tombstones: RowCursor;
+
+  constructor(reader: MetaReader, after: Uint8Array | undefined) {
+    const start = after ? startOf(after) : undefined;
+    const removed = tombstonePrefix();
+    const { to } = tupleRange(removed);
+    this.heads = cursorOver(reader, 'heads', start?.head ?? START);
+    this.versions = cursorOver(reader, 'versions', start?.versions ?? START);
+    this.conflicts = cursorOver(reader, 'conflicts', start?.prefix ?? START);
+    this.tombstones = cursorOver(reader, 'tombstones', Buffer.concat([removed, start?.tombstones ?? START]), to);
+  }
+
+  /** The smallest key that any of them has a row of. */
+  async key(): Promise<ObjectKey | undefined> {
+    let first: { readonly object: ObjectKey; readonly prefix: Buffer } | undefined;
+    for (const name of ['heads', 'versions', 'conflicts', 'tombstones'] as const) {
+      const row = await this[name].peek();
+      if (!row) continue;
+      const object = objectOf[name](row.key);
+      const prefix = versionPrefix(object.bucket, object.key);
+      if (!first || Buffer.compare(prefix, first.prefix) < 0) first = { object, prefix };
+    }
+    return first?.object;
+  }
+
+  /** Rows of one key, passed over as they are taken. */
+  async *take(
+    name: 'heads' | 'versions' | 'conflicts' | 'tombstones',
+    { bucket, key }: ObjectKey,
+  ): AsyncGenerator<MetaRow> {
+    for (let row = await this[name].peek(); row; row = await this[name].peek()) {
+      const object = objectOf[name](row.key);
+      if (object.bucket !== bucket || object.key !== key) return;
+      this[name].next();
+      yield row;
+    }
+  }
+}
+
+/** Where to go on in each space after a position: in the middle of a key that has very many rows, too. */
+function startOf(after: Uint8Array): Readonly<Record<'head' | 'prefix' | 'versions' | 'tombstones', Uint8Array>> {
+  const { bucket, key } = splitVersion(after);
+  const prefix = versionPrefix(bucket, key);
+  const slot = after[prefix.length] ?? 0;
+  const rest = after.subarray(prefix.length + 1);
+  const end = Buffer.concat([prefix, KEY_END]);
+  const from = (own: number): Uint8Array =>
+    slot < own ? prefix : slot > own ? end : Buffer.concat([prefix, rest, Buffer.of(0)]);
+  return { head: headKey(bucket, key).key, prefix, versions: from(VERSIONS), tombstones: from(TOMBSTONES) };
+}
+
+async function* objectEntities(
+  reader: MetaReader,
+  after: Uint8Array | undefined,
+): AsyncGenerator<TombstoneEntity | VersionEntity> {
+  const rows = new ObjectRows(reader, after);
+  for (let object = await rows.key(); object; object = await rows.key()) yield* entitiesOf(reader, rows, object);
+}
+
+async function* entitiesOf(
+  reader: MetaReader,
+  rows: ObjectRows,
+  object: ObjectKey,
+): AsyncGenerator<TombstoneEntity | VersionEntity> {
+  for await (const { key, value } of rows.take('tombstones', object)) {
+    const { stamp, deps } = decodeRecord<TombstoneRecord>(value);
+    yield { kind: 'tombstone', ...object, target: parseTombstoneKey(key).target, tombstone: { stamp, deps } };
+  }
+  const open = new Map<Stamp, ConflictRecord>();
+  for await (const { value } of rows.take('conflicts', object)) {
+    const record = decodeRecord<ConflictRecord>(value);
+    open.set(record.stamp, record);
+  }
+  let head: HeadRecord | undefined;
+  for await (const { value } of rows.take('heads', object)) head = decodeRecord<HeadRecord>(value);
+  if (head && !head.nullVersion) yield live(object, head, head.seen === true);
+  for await (const { value } of rows.take('versions', object)) {
+    const version = decodeRecord<VersionRecord>(value);
+    if (!version.nullVersion) yield live(object, version, !open.has(version.stamp));
+  }
+  if (head?.nullVersion) yield live(object, head, head.seen === true);
+  else if (head?.nullStamp) yield* olderNull(reader, object, head.nullStamp, !open.has(head.nullStamp));
+  for (const { loser } of open.values()) if (loser) yield { ...live(object, loser, false), live: false };
+}
+
+async function* olderNull(
+  reader: MetaReader,
+  object: ObjectKey,
+  stamp: Stamp,
+  seen: boolean,
+): AsyncGenerator<VersionEntity> {
+  const [value] = await reader.get([versionKey(object.bucket, object.key, stamp)]);
+  if (value) yield live(object, decodeRecord<VersionRecord>(value), seen);
+}
+
+function live(object: ObjectKey, record: HeadRecord, seen: boolean): VersionEntity {
+  const { local: _, ...version } = bareVersion(record);
+  return { kind: 'version', ...object, version, live: true, seen };
+}
+
+/** Rows that deciding on an entity reads. */
+export function readsOf(entity: CutEntity): readonly MetaKey[] {
+  switch (entity.kind) {
+    case 'bucket':
+      return [bucketKey(entity.bucket), bucketTombstoneKey(entity.bucket)];
+    case 'register':
+      return [registerKey(entity.of, entity.id)];
+    case 'tombstone':
+      return objectReads(entity, entity.target);
+    case 'version':
+      return objectReads(entity, entity.version.stamp);
+  }
+}
+
+function objectReads({ bucket, key }: ObjectKey, stamp: Stamp | null): readonly MetaKey[] {
+  const one = stamp === null ? [] : [versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)];
+  return [headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null), ...one];
+}

@@ -1,0 +1,232 @@
+/**
+ * What an entity of another site's snapshot does here, and what its absence does. Both sites' states are functions of the ops
+ * that their vectors cover, so presence tells all: what one lacks although its vector covers it was ended there (Bieniusa
+ * et al., "An Optimized Conflict-free Replicated Set", 2012). Nothing depends on the order of arrival.
+ */
+import type { BucketSettingName, Stamp, VersionVector } from '../contracts/index.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { holdChunks } from './chunk-refs.ts';
+import type { BucketEntity, CutEntity, RegisterEntity, TombstoneEntity, VersionEntity } from './cut-entities.ts';
+import { KeyState, bareVersion } from './key-state.ts';
+import { bucketKey, bucketTombstoneKey, fetchKey, registerKey, tombstoneKey } from './keys.ts';
+import type { BucketRecord, Register, TombstoneRecord, VersionRecord } from './records.ts';
+import { stampDot } from './stamp.ts';
+import { coversDot } from './vector.ts';
+
+export interface MergeContext extends Pick<ApplyContext, 'txn' | 'effects'> {
+  /** What this site had applied. */
+  readonly own: VersionVector;
+  /** What the snapshot covers. */
+  readonly cut: VersionVector;
+}
+
+const covers = (vector: VersionVector, stamp: Stamp): boolean => coversDot(vector, stampDot(stamp));
+
+const keyState = ({ txn, effects }: MergeContext, { bucket, key }: { readonly bucket: string; readonly key: string }) =>
+  new KeyState({ txn, effects, newest: false }, bucket, key);
+
+/** The snapshot has this entity. */
+export function mergeEntity(context: MergeContext, entity: CutEntity): void {
+  switch (entity.kind) {
+    case 'bucket':
+      return mergeBucket(context, entity);
+    case 'tombstone':
+      return mergeTombstone(context, entity);
+    case 'version':
+      return mergeVersion(context, entity);
+    case 'register':
+      return mergeRegister(context, entity);
+  }
+}
+
+/** This site has the entity and the snapshot lacks it: it was removed there if the snapshot covers it. */
+export function sweepEntity(context: MergeContext, entity: CutEntity): void {
+  switch (entity.kind) {
+    case 'bucket':
+      return sweepBucket(context, entity);
+    case 'tombstone':
+      return sweepTombstone(context, entity);
+    case 'version':
+      return sweepVersion(context, entity);
+    case 'register':
+      if (covers(context.cut, entity.register.stamp)) context.txn.remove(registerKey(entity.of, entity.id));
+  }
+}
+
+function mergeRegister({ txn, own }: MergeContext, { of, id, register }: RegisterEntity): void {
+  const row = registerKey(of, id);
+  const known = txn.record<Register>(row);
+  if (known ? known.stamp < register.stamp : !covers(own, register.stamp)) txn.put(row, register);
+}
+
+/** Registers of both, the larger stamp of each; one that a side lacks although it covers it was reset there. */
+function mergeRegisters<Name extends string>(
+  mine: Readonly<Partial<Record<Name, Register>>>,
+  theirs: Readonly<Partial<Record<Name, Register>>>,
+  { own, cut }: Pick<MergeContext, 'own' | 'cut'>,
+): Partial<Record<Name, Register>> {
+  const merged: Partial<Record<Name, Register>> = {};
+  for (const name of new Set([...Object.keys(mine), ...Object.keys(theirs)] as Name[])) {
+    const a = keptUnless(mine[name], theirs[name], cut);
+    const b = keptUnless(theirs[name], mine[name], own);
+    const winner = a && b ? (a.stamp > b.stamp ? a : b) : (a ?? b);
+    if (winner) merged[name] = winner;
+  }
+  return merged;
+}
+
+function keptUnless(
+  register: Register | undefined,
+  other: Register | undefined,
+  vector: VersionVector,
+): Register | undefined {
+  return register && (register.stamp === other?.stamp || !covers(vector, register.stamp)) ? register : undefined;
+}
+
+function mergeBucket(context: MergeContext, { bucket, record, tombstone }: BucketEntity): void {
+  const { txn, own, cut } = context;
+  const removal = txn.record<TombstoneRecord>(bucketTombstoneKey(bucket));
+  if (tombstone && (removal ? removal.stamp < tombstone.stamp : !covers(own, tombstone.stamp)))
+    txn.put(bucketTombstoneKey(bucket), tombstone);
+  const row = bucketKey(bucket);
+  const mine = txn.record<BucketRecord>(row);
+  if (!record) {
+    if (mine && covers(cut, mine.stamp)) txn.remove(row);
+    return;
+  }
+  if (!mine) {
+    if (!covers(own, record.stamp)) txn.put(row, record);
+    return;
+  }
+  const isMineGone = mine.stamp !== record.stamp && covers(cut, mine.stamp) && mine.stamp < record.stamp;
+  const isTheirsGone = mine.stamp !== record.stamp && covers(own, record.stamp) && record.stamp < mine.stamp;
+  const first = isMineGone ? record : isTheirsGone ? mine : mine.stamp < record.stamp ? mine : record;
+  txn.put(row, {
+    ...first,
+    settings: mergeRegisters<BucketSettingName>(mine.settings, record.settings, context),
+  } satisfies BucketRecord);
+}
+
+function sweepBucket({ txn, cut }: MergeContext, { bucket, record, tombstone }: BucketEntity): void {
+  if (record && covers(cut, record.stamp)) txn.remove(bucketKey(bucket));
+  if (tombstone && covers(cut, tombstone.stamp)) txn.remove(bucketTombstoneKey(bucket));
+}
+
+function mergeTombstone(context: MergeContext, entity: TombstoneEntity): void {
+  const { txn, own } = context;
+  const { bucket, key, target, tombstone } = entity;
+  const row = tombstoneKey(bucket, key, target);
+  const known = txn.record<TombstoneRecord>(row);
+  // One that this site covers and lacks was purged here.
+  if (known ? known.stamp >= tombstone.stamp : covers(own, tombstone.stamp)) return;
+  const state = keyState(context, entity);
+  if (target === null) {
+    state.setTombstone({ ...known, ...tombstone });
+    const version = state.nullVersion();
+    if (version && version.stamp < tombstone.stamp) demote(state, version);
+  } else {
+    txn.put(row, tombstone);
+    const version = state.version(target);
+    if (version && !version.nullVersion) end(state, version);
+  }
+  state.save();
+}
+
+/** A live null version that lost its register; should the snapshot have ended it, its absence tells. */
+function demote(state: KeyState, version: VersionRecord): void {
+  state.takeOut(version);
+  state.hide(version);
+  if (state.head?.shadow) state.hide(state.head.shadow.record);
+  state.addConflict({ stamp: version.stamp, loser: bareVersion(version) });
+}
+
+function end(state: KeyState, version: VersionRecord): void {
+  state.takeOut(version);
+  state.hide(version);
+  state.letGo(version);
+}
+
+/** A null version's tombstone stays while conflicts hang on it: it counts them. Purging takes it later. */
+function sweepTombstone(context: MergeContext, entity: TombstoneEntity): void {
+  const { bucket, key, target, tombstone } = entity;
+  if (!covers(context.cut, tombstone.stamp)) return;
+  if (target === null && keyState(context, entity).conflicts().length > 0) return;
+  context.txn.remove(tombstoneKey(bucket, key, target));
+}
+
+function sweepVersion(context: MergeContext, entity: VersionEntity): void {
+  const { stamp } = entity.version;
+  if (!covers(context.cut, stamp)) return;
+  const state = keyState(context, entity);
+  const version = state.version(stamp);
+  const conflict = lostConflict(state, stamp);
+  if (version) end(state, version);
+  else if (conflict) state.endConflict(conflict);
+  state.save();
+}
+
+const lostConflict = (state: KeyState, stamp: Stamp) =>
+  state.conflicts().find((conflict) => conflict.stamp === stamp && conflict.record.loser);
+
+function mergeVersion(context: MergeContext, entity: VersionEntity): void {
+  const { bucket, key, version, live, seen } = entity;
+  const state = keyState(context, entity);
+  const known = state.version(version.stamp);
+  const lost = known ? undefined : lostConflict(state, version.stamp)?.record.loser;
+  if (known) {
+    state.update(withSettings(context, known, version));
+    if (!live) demote(state, state.version(version.stamp) as VersionRecord);
+    else if (seen) markSeen(state, version.stamp);
+  } else if (lost) {
+    state.updateLoser(withSettings(context, lost, version));
+  } else {
+    // One that this site covers and lacks was ended here.
+    if (covers(context.own, version.stamp)) return;
+    if (!version.nullVersion && context.txn.get(tombstoneKey(bucket, key, version.stamp))) return;
+    add(context, state, entity);
+  }
+  state.save();
+}
+
+function withSettings(context: MergeContext, mine: VersionRecord, theirs: VersionRecord): VersionRecord {
+  const settings = mergeRegisters(mine.settings ?? {}, theirs.settings ?? {}, context);
+  const { settings: _, ...rest } = mine;
+  return { ...rest, ...(Object.keys(settings).length > 0 ? { settings } : {}) };
+}
+
+function markSeen(state: KeyState, stamp: Stamp): void {
+  if (state.head?.stamp === stamp) return state.markSeen();
+  const open = state.conflicts().find((conflict) => conflict.stamp === stamp);
+  if (open) state.endConflict(open);
+}
+
+/** A version that is new here. Nothing that this site wrote has seen it, or the vector would cover it. */
+function add(context: MergeContext, state: KeyState, { bucket, key, version, live, seen }: VersionEntity): void {
+  const isPending = [...(version.content?.manifest ?? []), ...(version.content?.partsManifest ?? [])].length > 0;
+  const record: VersionRecord = isPending ? { ...version, local: { pending: true } } : version;
+  if (isPending) context.txn.put(fetchKey(record.stamp), { bucket, key });
+  holdChunks(context, record, []);
+  if (!record.nullVersion) return place(state, record, seen);
+  const rival = state.nullVersion();
+  const newest = [rival?.stamp, state.tombstone()?.stamp]
+    .filter((stamp) => stamp !== undefined)
+    .toSorted()
+    .at(-1);
+  if (!live || (newest !== undefined && newest > record.stamp))
+    return state.addConflict({ stamp: record.stamp, loser: record });
+  if (rival) state.takeOut(rival);
+  place(state, record, seen);
+  if (rival) state.addConflict({ stamp: rival.stamp, loser: bareVersion(rival) });
+}
+
+/** Among the live versions: what is not current and was not seen is an open conflict. */
+function place(state: KeyState, record: VersionRecord, seen: boolean): void {
+  const { head } = state;
+  state.insert(record);
+  if (head && record.stamp < head.stamp) {
+    if (!seen) state.addConflict({ stamp: record.stamp });
+    return;
+  }
+  if (head && !head.seen) state.addConflict({ stamp: head.stamp });
+  if (seen) state.markSeen();
+}
