@@ -83,6 +83,43 @@ export function withSetting(known: BucketRecord, name: BucketSettingName, { valu
   return recordOf({ creations, settings: { ...settings, [name]: { value, stamp } } });
 }
 
+/** What two sites know of a bucket, each with the vector that it covers: a creation that one covers and lacks is over there. */
+export function mergedBucket(
+  mine: BucketRecord | undefined,
+  own: VersionVector,
+  theirs: BucketRecord | undefined,
+  other: VersionVector,
+): BucketRecord | undefined {
+  const [a, b] = [factsOf(mine), factsOf(theirs)];
+  const creations = [
+    ...a.creations.flatMap((creation) => {
+      const twin = b.creations.find(({ stamp }) => stamp === creation.stamp);
+      return twin ? [sameCreation(creation, twin)] : isSeen(other, creation) ? [] : [creation];
+    }),
+    ...b.creations.filter((one) => !isSeen(own, one) && !a.creations.some(({ stamp }) => stamp === one.stamp)),
+  ];
+  if (creations.length === 0) return undefined;
+  const settings: Partial<Record<BucketSettingName, BucketSetting>> = { ...a.settings };
+  for (const [name, setting] of Object.entries(b.settings) as [BucketSettingName, BucketSetting][]) {
+    const known = settings[name];
+    if (!known || known.stamp < setting.stamp) settings[name] = setting;
+    else if (known.stamp === setting.stamp) settings[name] = sameSetting(known, setting);
+  }
+  return recordOf({ creations, settings });
+}
+
+function sameCreation(a: BucketCreation, b: BucketCreation): BucketCreation {
+  const last = a.removed && b.removed && a.removed.stamp < b.removed.stamp ? b.removed : (a.removed ?? b.removed);
+  return { ...a, ...(last ? { removed: last } : {}), ...(a.seen || b.seen ? { seen: true as const } : {}) };
+}
+
+function sameSetting(a: BucketSetting, b: BucketSetting): BucketSetting {
+  const { past: _, ...rest } = a;
+  const value = a.past ?? b.past ?? (a.value === null ? b.value : a.value);
+  const removed = a.removed || b.removed ? { removed: true as const } : {};
+  return { ...rest, value, ...removed, ...(a.seen || b.seen ? { seen: true as const } : {}) };
+}
+
 const isSeen = (deps: VersionVector, { stamp }: { readonly stamp: string }): boolean =>
   coversDot(deps, stampDot(stamp));
 

@@ -24,6 +24,7 @@ import { bareVersion } from './key-state.ts';
 import {
   decodeRecord,
   type BucketRecord,
+  type BucketTombstone,
   type ConflictRecord,
   type HeadRecord,
   type Register,
@@ -35,8 +36,8 @@ import { RowCursor } from './row-cursor.ts';
 export interface BucketEntity {
   readonly kind: 'bucket';
   readonly bucket: string;
-  readonly record?: BucketRecord;
-  readonly tombstone?: TombstoneRecord;
+  /** Also of one that was removed and is remembered. */
+  readonly record: BucketRecord;
 }
 
 export interface TombstoneEntity {
@@ -134,21 +135,15 @@ async function* rowsFrom(cursor: RowCursor): AsyncGenerator<MetaRow> {
 
 /** Buckets are few: every page that begins among them reads them from the start. */
 async function* bucketEntities(reader: MetaReader): AsyncGenerator<BucketEntity> {
-  const names = new Set<string>();
   const prefix = bucketTombstonePrefix();
-  for await (const { key } of rowsFrom(cursorOver(reader, 'buckets', START)))
-    names.add(Buffer.from(key).toString('utf8'));
-  for await (const { key } of rowsFrom(cursorOver(reader, 'tombstones', prefix, tupleRange(prefix).to)))
-    names.add(Buffer.from(key.subarray(prefix.length)).toString('utf8'));
-  for (const bucket of [...names].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
-    const [row, removal] = await reader.get([bucketKey(bucket), bucketTombstoneKey(bucket)]);
-    yield {
-      kind: 'bucket',
-      bucket,
-      ...(row ? { record: decodeRecord<BucketRecord>(row) } : {}),
-      ...(removal ? { tombstone: decodeRecord<TombstoneRecord>(removal) } : {}),
-    };
-  }
+  const found = new Map<string, BucketRecord>();
+  for await (const { key, value } of rowsFrom(cursorOver(reader, 'buckets', START)))
+    found.set(Buffer.from(key).toString('utf8'), decodeRecord<BucketRecord>(value));
+  for await (const { key, value } of rowsFrom(cursorOver(reader, 'tombstones', prefix, tupleRange(prefix).to)))
+    found.set(Buffer.from(key.subarray(prefix.length)).toString('utf8'), decodeRecord<BucketTombstone>(value).bucket);
+  // bucket names are ASCII, for which the order of strings is that of bytes
+  for (const [bucket, record] of [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    yield { kind: 'bucket', bucket, record };
 }
 
 async function* registerEntities(reader: MetaReader, after: Uint8Array = START): AsyncGenerator<RegisterEntity> {
@@ -297,7 +292,7 @@ function live(object: ObjectKey, record: HeadRecord, seen: boolean): VersionEnti
 export function readsOf(entity: CutEntity): readonly MetaKey[] {
   switch (entity.kind) {
     case 'bucket':
-      return [bucketKey(entity.bucket), bucketTombstoneKey(entity.bucket)];
+      return [bucketKey(entity.bucket), bucketTombstoneKey(entity.bucket), counterKey(entity.bucket)];
     case 'register':
       return [registerKey(entity.of, entity.id)];
     case 'tombstone':
@@ -309,5 +304,6 @@ export function readsOf(entity: CutEntity): readonly MetaKey[] {
 
 function objectReads({ bucket, key }: ObjectKey, stamp: Stamp | null): readonly MetaKey[] {
   const one = stamp === null ? [] : [versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)];
-  return [headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null), ...one];
+  const counted = [counterKey(bucket), bucketKey(bucket), bucketTombstoneKey(bucket)];
+  return [headKey(bucket, key), ...counted, tombstoneKey(bucket, key, null), ...one];
 }

@@ -3,10 +3,11 @@
  * that their vectors cover, so presence tells all: what one lacks although its vector covers it was ended there (Bieniusa
  * et al., "An Optimized Conflict-free Replicated Set", 2012). Nothing depends on the order of arrival.
  */
-import type { BucketSettingName, Stamp, VersionVector } from '../contracts/index.ts';
+import type { Stamp, VersionVector } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { knownBucket, mergedBucket, saveBucket } from './bucket-state.ts';
 import { holdChunks } from './chunk-refs.ts';
-import type { BucketEntity, CutEntity, RegisterEntity, TombstoneEntity, VersionEntity } from './cut-entities.ts';
+import type { CutEntity, RegisterEntity, TombstoneEntity, VersionEntity } from './cut-entities.ts';
 import { KeyState, bareVersion } from './key-state.ts';
 import { bucketKey, bucketTombstoneKey, fetchKey, registerKey, tombstoneKey } from './keys.ts';
 import type { BucketRecord, Register, TombstoneRecord, VersionRecord } from './records.ts';
@@ -29,7 +30,7 @@ const keyState = ({ txn, effects }: MergeContext, { bucket, key }: { readonly bu
 export function mergeEntity(context: MergeContext, entity: CutEntity): void {
   switch (entity.kind) {
     case 'bucket':
-      return mergeBucket(context, entity);
+      return mergeBucket(context, entity.bucket, entity.record);
     case 'tombstone':
       return mergeTombstone(context, entity);
     case 'version':
@@ -43,7 +44,7 @@ export function mergeEntity(context: MergeContext, entity: CutEntity): void {
 export function sweepEntity(context: MergeContext, entity: CutEntity): void {
   switch (entity.kind) {
     case 'bucket':
-      return sweepBucket(context, entity);
+      return mergeBucket(context, entity.bucket, undefined);
     case 'tombstone':
       return sweepTombstone(context, entity);
     case 'version':
@@ -59,57 +60,26 @@ function mergeRegister({ txn, own }: MergeContext, { of, id, register }: Registe
   if (known ? known.stamp < register.stamp : !covers(own, register.stamp)) txn.put(row, register);
 }
 
-/** Registers of both, the larger stamp of each; one that a side lacks although it covers it was reset there. */
+/** Registers of both, the larger stamp of each. */
 function mergeRegisters<Name extends string>(
   mine: Readonly<Partial<Record<Name, Register>>>,
   theirs: Readonly<Partial<Record<Name, Register>>>,
-  { own, cut }: Pick<MergeContext, 'own' | 'cut'>,
 ): Partial<Record<Name, Register>> {
-  const merged: Partial<Record<Name, Register>> = {};
-  for (const name of new Set([...Object.keys(mine), ...Object.keys(theirs)] as Name[])) {
-    const a = keptUnless(mine[name], theirs[name], cut);
-    const b = keptUnless(theirs[name], mine[name], own);
-    const winner = a && b ? (a.stamp > b.stamp ? a : b) : (a ?? b);
-    if (winner) merged[name] = winner;
+  const merged: Partial<Record<Name, Register>> = { ...mine };
+  for (const [name, register] of Object.entries(theirs) as [Name, Register][]) {
+    const known = merged[name];
+    if (!known || known.stamp < register.stamp) merged[name] = register;
   }
   return merged;
 }
 
-function keptUnless(
-  register: Register | undefined,
-  other: Register | undefined,
-  vector: VersionVector,
-): Register | undefined {
-  return register && (register.stamp === other?.stamp || !covers(vector, register.stamp)) ? register : undefined;
-}
-
-function mergeBucket(context: MergeContext, { bucket, record, tombstone }: BucketEntity): void {
-  const { txn, own, cut } = context;
-  const removal = txn.record<TombstoneRecord>(bucketTombstoneKey(bucket));
-  if (tombstone && (removal ? removal.stamp < tombstone.stamp : !covers(own, tombstone.stamp)))
-    txn.put(bucketTombstoneKey(bucket), tombstone);
-  const row = bucketKey(bucket);
-  const mine = txn.record<BucketRecord>(row);
-  if (!record) {
-    if (mine && covers(cut, mine.stamp)) txn.remove(row);
-    return;
-  }
-  if (!mine) {
-    if (!covers(own, record.stamp)) txn.put(row, record);
-    return;
-  }
-  const isMineGone = mine.stamp !== record.stamp && covers(cut, mine.stamp) && mine.stamp < record.stamp;
-  const isTheirsGone = mine.stamp !== record.stamp && covers(own, record.stamp) && record.stamp < mine.stamp;
-  const first = isMineGone ? record : isTheirsGone ? mine : mine.stamp < record.stamp ? mine : record;
-  txn.put(row, {
-    ...first,
-    settings: mergeRegisters<BucketSettingName>(mine.settings, record.settings, context),
-  } satisfies BucketRecord);
-}
-
-function sweepBucket({ txn, cut }: MergeContext, { bucket, record, tombstone }: BucketEntity): void {
-  if (record && covers(cut, record.stamp)) txn.remove(bucketKey(bucket));
-  if (tombstone && covers(cut, tombstone.stamp)) txn.remove(bucketTombstoneKey(bucket));
+/** `theirs` is `undefined` when the snapshot knows nothing of the bucket. */
+function mergeBucket({ txn, own, cut }: MergeContext, bucket: string, theirs: BucketRecord | undefined): void {
+  const mine = knownBucket(txn, bucket);
+  const merged = mergedBucket(mine, own, theirs, cut);
+  if (merged) return saveBucket(txn, bucket, merged);
+  txn.remove(bucketKey(bucket));
+  txn.remove(bucketTombstoneKey(bucket));
 }
 
 function mergeTombstone(context: MergeContext, entity: TombstoneEntity): void {
@@ -169,27 +139,25 @@ const lostConflict = (state: KeyState, stamp: Stamp) =>
   state.conflicts().find((conflict) => conflict.stamp === stamp && conflict.record.loser);
 
 function mergeVersion(context: MergeContext, entity: VersionEntity): void {
-  const { bucket, key, version, live, seen } = entity;
+  const { version, seen } = entity;
   const state = keyState(context, entity);
   const known = state.version(version.stamp);
   const lost = known ? undefined : lostConflict(state, version.stamp)?.record.loser;
   if (known) {
-    state.update(withSettings(context, known, version));
-    if (!live) demote(state, state.version(version.stamp) as VersionRecord);
-    else if (seen) markSeen(state, version.stamp);
+    state.update(withSettings(known, version));
+    if (seen) markSeen(state, version.stamp);
   } else if (lost) {
-    state.updateLoser(withSettings(context, lost, version));
+    state.updateLoser(withSettings(lost, version));
   } else {
     // One that this site covers and lacks was ended here.
     if (covers(context.own, version.stamp)) return;
-    if (!version.nullVersion && context.txn.get(tombstoneKey(bucket, key, version.stamp))) return;
     add(context, state, entity);
   }
   state.save();
 }
 
-function withSettings(context: MergeContext, mine: VersionRecord, theirs: VersionRecord): VersionRecord {
-  const settings = mergeRegisters(mine.settings ?? {}, theirs.settings ?? {}, context);
+function withSettings(mine: VersionRecord, theirs: VersionRecord): VersionRecord {
+  const settings = mergeRegisters(mine.settings ?? {}, theirs.settings ?? {});
   const { settings: _, ...rest } = mine;
   return { ...rest, ...(Object.keys(settings).length > 0 ? { settings } : {}) };
 }

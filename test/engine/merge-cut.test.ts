@@ -6,6 +6,7 @@ import type { MetaStore, Op } from '../../core/contracts/index.ts';
 import { clockKey, trimmedKey } from '../../core/engine/keys.ts';
 import { mergeInProgress } from '../../core/engine/merge-cut.ts';
 import { decodeRecord, type ClockRecord } from '../../core/engine/records.ts';
+import { bucketHistory, bucketSteps } from './bucket-histories.ts';
 import { history, steps } from './histories.ts';
 import { mergeInto, restOf, someOf, spread } from './cut-support.ts';
 import { applyInOrder, dump, memoryStore } from './support.ts';
@@ -24,8 +25,14 @@ async function clockOf(store: MetaStore): Promise<ClockRecord> {
 }
 
 const plans = fc.record({
-  plan: steps(50),
-  keys: fc.integer({ min: 1, max: KEYS.length }),
+  write: fc.oneof(
+    fc.tuple(steps(50), fc.integer({ min: 1, max: KEYS.length })).map(
+      ([plan, keys]) =>
+        async () =>
+          spread(history(plan), KEYS.slice(0, keys)),
+    ),
+    bucketSteps(50).map((plan) => () => bucketHistory(plan)),
+  ),
   counts: fc.tuple(fc.nat(36), fc.nat(36)),
   picks: fc.tuple(fc.infiniteStream(fc.nat(1000)), fc.infiniteStream(fc.nat(1000))),
   sizes: fc.record({ pageEntities: fc.integer({ min: 1, max: 9 }), batchEntities: fc.integer({ min: 1, max: 9 }) }),
@@ -34,8 +41,8 @@ const plans = fc.record({
 describe('merging a snapshot', () => {
   test('into an empty site: its state is the state of the site that served it, and the ops after it apply', async () => {
     await fc.assert(
-      fc.asyncProperty(plans, async ({ plan, keys, counts, picks, sizes }) => {
-        const ops = spread(history(plan), KEYS.slice(0, keys));
+      fc.asyncProperty(plans, async ({ write, counts, picks, sizes }) => {
+        const ops = await write();
         const a = await storeWith(someOf(ops, counts[0], picks[0]));
         const b = await memoryStore();
         await mergeInto(b, a, sizes);
@@ -49,8 +56,8 @@ describe('merging a snapshot', () => {
 
   test('into a site with a history of its own: its state is that of all ops of both', async () => {
     await fc.assert(
-      fc.asyncProperty(plans, async ({ plan, keys, counts, picks, sizes }) => {
-        const ops = spread(history(plan), KEYS.slice(0, keys));
+      fc.asyncProperty(plans, async ({ write, counts, picks, sizes }) => {
+        const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
         const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
         await mergeInto(b, a, sizes);
@@ -65,8 +72,8 @@ describe('merging a snapshot', () => {
 
   test('a transfer that breaks anywhere goes on where it was, or begins again with a later snapshot', async () => {
     await fc.assert(
-      fc.asyncProperty(plans, fc.nat(12), fc.boolean(), async ({ plan, keys, counts, picks, sizes }, breaksAt, sameCut) => {
-        const ops = spread(history(plan), KEYS.slice(0, keys));
+      fc.asyncProperty(plans, fc.nat(12), fc.boolean(), async ({ write, counts, picks, sizes }, breaksAt, sameCut) => {
+        const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
         const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
         const broken = await mergeInto(b, a, { ...sizes, cutId: 'first', breaksAt }).then(
@@ -88,8 +95,8 @@ describe('merging a snapshot', () => {
 
   test('vector and clock are those of both; the oplog is known to lack what the snapshot brought', async () => {
     await fc.assert(
-      fc.asyncProperty(plans, async ({ plan, counts, picks }) => {
-        const ops = history(plan);
+      fc.asyncProperty(plans, async ({ write, counts, picks }) => {
+        const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
         fc.pre(ofA.length > 0);
         const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
