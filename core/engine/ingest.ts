@@ -77,15 +77,20 @@ const DEFAULTS: Required<IngestOptions> = {
 interface Run {
   readonly body: BodySource;
   readonly request: IngestRequest;
-  readonly reader: BodyReader;
   readonly placer: ChunkPlacer;
   readonly wanted: ReadonlySet<HashAlgorithm>;
+}
+
+interface StreamedRun extends Run {
+  readonly reader: BodyReader;
 }
 
 /** What all uploads share. */
 type SharedMemory = Pick<ChunkedBodyDeps, 'budget' | 'idleSlabs'>;
 
 interface Stored {
+  /** Bytes. */
+  readonly size: number;
   readonly manifest: readonly ManifestEntry[];
   readonly digests: Digests;
   readonly checksums: readonly ObjectChecksum[];
@@ -96,13 +101,16 @@ export function createIngest(deps: IngestDeps): Ingest {
   const options = { ...DEFAULTS, ...deps.options };
   const shared = { budget: createMemoryBudget(options.memoryBytes), idleSlabs: [] };
   return async (body, request) => {
-    const reader = new BodyReader(body, request.signal);
     const placer = new ChunkPlacer(deps);
-    const run: Run = { body, request, reader, placer, wanted: wantedHashes(body) };
+    const run: Run = { body, request, placer, wanted: wantedHashes(body) };
     try {
-      return answer(run, await store(deps, options, shared, run));
+      const bytes = wholeSmallBody(body, request, options.dedupMinBytes);
+      const stored =
+        bytes === undefined
+          ? await storeStream(deps, options, shared, run)
+          : await storeSmall(deps.hashing, run, bytes);
+      return answer(run, stored);
     } catch (error) {
-      await reader.cancel();
       await placer.release().catch((failure: unknown) => {
         // the write's own error is the one to report; what stays behind is found by fsck and garbage collection
         deps.logger.warn({ err: failure }, 'chunks of a failed write could not be freed');
@@ -112,11 +120,11 @@ export function createIngest(deps: IngestDeps): Ingest {
   };
 }
 
-function answer({ reader, placer }: Run, stored: Stored): Ingested {
-  const { manifest, digests, checksums, locator } = stored;
+function answer({ placer }: Run, stored: Stored): Ingested {
+  const { size, manifest, digests, checksums, locator } = stored;
   const placements = placer.placements();
   return {
-    size: reader.receivedBytes(),
+    size,
     md5Hex: toHex(digestOf(digests, 'md5')),
     checksums,
     manifest,
@@ -127,19 +135,32 @@ function answer({ reader, placer }: Run, stored: Stored): Ingested {
   };
 }
 
-async function store(
+/** The bytes of a body that is here whole, of the size that was declared, and small: the way of most writes. */
+function wholeSmallBody({ bytes, stream, size }: BodySource, { signal }: IngestRequest, limit: number) {
+  const isPlain = bytes !== undefined && stream === undefined && signal?.aborted !== true;
+  return isPlain && bytes.length <= limit && (size ?? bytes.length) === bytes.length ? bytes : undefined;
+}
+
+async function storeStream(
   deps: IngestDeps,
   options: Required<IngestOptions>,
   shared: SharedMemory,
   run: Run,
 ): Promise<Stored> {
-  const { size } = run.body;
-  const isLarge = size !== undefined && size > options.dedupMinBytes;
-  const head = isLarge
-    ? { bytes: new Uint8Array(0), ended: false }
-    : await readHead(run.reader, options.dedupMinBytes, size);
-  if (head.ended) return storeSmall(deps.hashing, run, head.bytes);
-  return storeLarge(deps.hashing, options, shared, run, head.bytes);
+  const { body, request } = run;
+  const { size } = body;
+  const reader = new BodyReader(body, request.signal);
+  try {
+    const isLarge = size !== undefined && size > options.dedupMinBytes;
+    const head = isLarge
+      ? { bytes: new Uint8Array(0), ended: false }
+      : await readHead(reader, options.dedupMinBytes, size);
+    if (head.ended) return await storeSmall(deps.hashing, run, head.bytes);
+    return await storeLarge(deps.hashing, options, shared, { ...run, reader }, head.bytes);
+  } catch (error) {
+    await reader.cancel();
+    throw error;
+  }
 }
 
 /** Reads until the body ends or has more than `limit` bytes. */
@@ -172,24 +193,25 @@ async function storeSmall(
   { body, request, placer, wanted }: Run,
   bytes: Uint8Array,
 ): Promise<Stored> {
-  const algorithms: readonly HashAlgorithm[] = [...wanted, ...(wanted.has('sha256') ? [] : (['sha256'] as const))];
-  const digests: Digests = Object.fromEntries(
-    algorithms.map((algorithm) => [algorithm, hashing.hash(algorithm, bytes)]),
-  );
+  const digests: Partial<Record<HashAlgorithm, Uint8Array>> = { sha256: hashing.hash('sha256', bytes) };
+  for (const algorithm of wanted) if (algorithm !== 'sha256') digests[algorithm] = hashing.hash(algorithm, bytes);
   const checksums = verifyBody(body, digests);
-  if (bytes.length === 0) return { manifest: [], digests, checksums };
+  const size = bytes.length;
+  if (size === 0) return { size, manifest: [], digests, checksums };
   const hash: ChunkHash = `sha256:${toHex(digestOf(digests, 'sha256'))}`;
-  const manifest = [{ hash, length: bytes.length }];
-  if (request.owner === 'version') return { manifest, digests, checksums, locator: await placer.own(hash, [bytes]) };
-  await placer.place({ hash, kind: 'data', data: [bytes], length: bytes.length });
-  return { manifest, digests, checksums };
+  const manifest = [{ hash, length: size }];
+  if (request.owner === 'version') {
+    return { size, manifest, digests, checksums, locator: await placer.own(hash, [bytes]) };
+  }
+  await placer.place({ hash, kind: 'data', data: [bytes], length: size });
+  return { size, manifest, digests, checksums };
 }
 
 async function storeLarge(
   hashing: Hashing,
   options: Required<IngestOptions>,
   shared: SharedMemory,
-  run: Run,
+  run: StreamedRun,
   head: Uint8Array,
 ): Promise<Stored> {
   const { body, reader, placer, request } = run;
@@ -206,7 +228,7 @@ async function storeLarge(
       await large.add(piece, reader.isComplete());
     }
     const { manifest, digests } = await large.finish();
-    return { manifest, digests, checksums: verifyBody(body, digests) };
+    return { size: reader.receivedBytes(), manifest, digests, checksums: verifyBody(body, digests) };
   } catch (error) {
     await large.abandon();
     throw error;

@@ -32,7 +32,9 @@ function adapt(target: PinoLogger): Logger {
     debug: (fields, message) => {
       if (target.isLevelEnabled('debug')) target.debug(clean(fields, 0), scrub(message));
     },
-    info: (fields, message) => target.info(clean(fields, 0), scrub(message)),
+    info: (fields, message) => {
+      if (target.isLevelEnabled('info')) target.info(clean(fields, 0), scrub(message));
+    },
     warn: (fields, message) => target.warn(clean(fields, 0), scrub(message)),
     error: (fields, message) => target.error(clean(fields, 0), scrub(message)),
     child: (fields) => adapt(target.child(clean(fields, 0) as object)),
@@ -40,7 +42,7 @@ function adapt(target: PinoLogger): Logger {
 }
 
 function scrub(text: string): string {
-  return text.replace(SECRET_IN_TEXT, `$1=${REDACTED}`);
+  return text.includes('=') ? text.replace(SECRET_IN_TEXT, `$1=${REDACTED}`) : text;
 }
 
 /** A copy without secrets, whatever the depth; errors become plain records. */
@@ -53,9 +55,23 @@ function clean(value: unknown, depth: number): unknown {
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
   if (value instanceof Date) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, SECRET_NAME.test(name) ? REDACTED : clean(inner, depth + 1)]),
-  );
+  const copy: Record<string, unknown> = {};
+  for (const [name, inner] of Object.entries(value)) {
+    copy[name] = isSecret(name) ? REDACTED : clean(inner, depth + 1);
+  }
+  return copy;
+}
+
+/** Names recur, so each is looked at once; what a stranger may choose (a header, a key) must not fill memory. */
+const secrecyByName = new Map<string, boolean>();
+const NAMES_MAX = 1000;
+
+function isSecret(name: string): boolean {
+  const known = secrecyByName.get(name);
+  if (known !== undefined) return known;
+  const secret = SECRET_NAME.test(name);
+  if (secrecyByName.size < NAMES_MAX) secrecyByName.set(name, secret);
+  return secret;
 }
 
 function errorRecord(error: Error): Record<string, unknown> {

@@ -126,6 +126,10 @@ function mentionsTags(policy: Json | undefined): boolean {
   return asks;
 }
 
+function dependsOnTags(request: S3Request, bucket: BucketInfo): boolean {
+  return mentionsTags(bucket.settings.policy) || mentionsTags(request.principal.policy);
+}
+
 /** Tags of the object that is about to be read or changed, when some policy depends on them. */
 export async function existingTags(
   request: S3Request,
@@ -133,7 +137,7 @@ export async function existingTags(
   bucket: BucketInfo,
   ref: ObjectRef,
 ): Promise<Tags | undefined> {
-  if (!mentionsTags(bucket.settings.policy) && !mentionsTags(request.principal.policy)) return undefined;
+  if (!dependsOnTags(request, bucket)) return undefined;
   try {
     const { info } = await services.objects.headObject(ref);
     return (info.settings.tags ?? undefined) as Tags | undefined;
@@ -195,6 +199,7 @@ export async function authorizeOperation(
   if (operation.resource !== 'object' || request.key === undefined) {
     return requireAllowed(request, services, action, { bucket });
   }
+  if (!dependsOnTags(request, bucket)) return requireAllowed(request, services, action, { bucket, key: request.key });
   const tags = await existingTags(request, services, bucket, objectRef(request));
   return requireAllowed(request, services, action, { bucket, key: request.key, tags });
 }

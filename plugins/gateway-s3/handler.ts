@@ -2,6 +2,7 @@
 import { isSkerryError } from '../../core/contracts/index.ts';
 import type { Health, Random } from '../../core/contracts/index.ts';
 import { authorizeOperation, isAllowed } from './authorize.ts';
+import { awaitToken, withToken } from './causality.ts';
 import { corsHeaders, preflight } from './cors.ts';
 import { s3Error, toS3Error, type S3Error, type S3ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange-adapter.ts';
@@ -110,9 +111,10 @@ export class S3Handler {
     const operation = route(request);
     trace.operation = operation.name;
     await request.authenticate(services.auth);
+    await awaitToken(request, services, operation);
     await authorizeOperation(request, services, operation);
     try {
-      return await operation.run(request, services);
+      return await withToken(request, services, await operation.run(request, services));
     } catch (error) {
       throw await this.#hideAbsence(error, request, operation);
     }
@@ -134,7 +136,7 @@ export class S3Handler {
 
   async #send(exchange: Exchange, trace: Trace, response: S3Response): Promise<void> {
     trace.status = response.status;
-    const cors = await this.#corsHeaders(trace.request);
+    const cors = this.#corsHeaders(trace.request);
     const headers = { ...this.#commonHeaders(trace.id), ...response.headers, ...cors };
     try {
       trace.sentBytes = await exchange.respond({ ...response, headers });
@@ -144,10 +146,10 @@ export class S3Handler {
   }
 
   /** CORS headers go on every answer of a bucket that has rules, failures included. */
-  async #corsHeaders(request: GatewayRequest | undefined): Promise<Readonly<Record<string, string>> | undefined> {
-    if (request?.knownBucket === undefined || request.method === 'OPTIONS') return undefined;
-    const bucket = await request.knownBucket;
-    return bucket === undefined || bucket.settings.cors === undefined ? undefined : corsHeaders(bucket, request);
+  #corsHeaders(request: GatewayRequest | undefined): Readonly<Record<string, string>> | undefined {
+    const bucket = request?.knownBucket;
+    if (request === undefined || bucket?.settings.cors === undefined || request.method === 'OPTIONS') return undefined;
+    return corsHeaders(bucket, request);
   }
 
   async #fail(exchange: Exchange, trace: Trace, thrown: unknown): Promise<void> {

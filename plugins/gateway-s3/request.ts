@@ -165,6 +165,7 @@ export class GatewayRequest implements S3Request {
   readonly #deps: RequestDeps;
   readonly #virtualHostBucket: string | undefined;
   #bucketInfo: Promise<BucketInfo> | undefined;
+  #knownBucket: BucketInfo | undefined;
   #bodyTaken = false;
 
   /** Throws what parseTarget throws. */
@@ -250,14 +251,19 @@ export class GatewayRequest implements S3Request {
     return bodyText(this, limitBytes, this.#deps.hashing, options);
   }
 
-  /** The bucket if this request has read it; `undefined` inside when that failed. */
-  get knownBucket(): Promise<BucketInfo | undefined> | undefined {
-    return this.#bucketInfo?.catch(() => undefined);
+  /** The bucket, once this request has read it. */
+  get knownBucket(): BucketInfo | undefined {
+    return this.#knownBucket;
   }
 
   bucketInfo(): Promise<BucketInfo> {
     if (this.bucket === undefined) return Promise.reject(new TypeError('no bucket in this request'));
-    this.#bucketInfo ??= this.#deps.objects.getBucket(this.bucket);
+    this.#bucketInfo ??= this.#readBucket(this.bucket);
     return this.#bucketInfo;
+  }
+
+  async #readBucket(bucket: string): Promise<BucketInfo> {
+    this.#knownBucket = await this.#deps.objects.getBucket(bucket);
+    return this.#knownBucket;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: signed requests from a process of its own against a durable site. Prints medians over the rounds.
  *
- *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--node-flags '--cpu-prof --cpu-prof-dir=p']
+ *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--node-flags='--cpu-prof --cpu-prof-dir=p']
  *   npm run bench -- million [--objects 1000000]
  */
 import { readFile, writeFile } from 'node:fs/promises';
