@@ -1,5 +1,7 @@
-/** All faults healed, every site comes to have everything. */
+/** All faults healed, every site comes to have everything, the bytes included. */
+import type { MetaReader } from '../../core/contracts/index.ts';
 import type { Checker } from './checker.ts';
+import { scanAll } from './dump.ts';
 import { vectorName } from './vectors.ts';
 
 export function convergenceChecker(): Checker {
@@ -14,6 +16,21 @@ export function convergenceChecker(): Checker {
         const is = vectorName(record.vector);
         if (is !== wanted) view.fail('convergence', `${name} has [${is}], ${first.name} [${wanted}]`);
       }
+      if (!view.movesBytes) return;
+      for (const { name, meta } of view.sites) {
+        const pending = await countPending(meta.reader);
+        if (pending > 0) view.fail('convergence', `${name} still waits for the bytes of ${pending} versions`);
+      }
     },
   };
+}
+
+const PENDING = Buffer.from('"pending":true');
+
+/** Versions whose bytes are not all here. */
+export async function countPending(reader: MetaReader): Promise<number> {
+  const spaces = await Promise.all(
+    (['heads', 'versions', 'conflicts'] as const).map((space) => scanAll(reader, space)),
+  );
+  return spaces.flat().filter(({ value }) => Buffer.from(value).includes(PENDING)).length;
 }

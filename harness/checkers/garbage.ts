@@ -7,6 +7,7 @@ import {
   type ChunkRow,
   type ConflictRecord,
   type HeadRecord,
+  type TombstoneRecord,
   type VersionRecord,
 } from '../../core/engine/records.ts';
 import type { Checker } from './checker.ts';
@@ -51,6 +52,7 @@ async function referenced(reader: MetaReader): Promise<ReadonlyMap<Locator, stri
       own(record.shadow?.record);
     }
   }
+  for (const { value } of await scanAll(reader, 'tombstones')) own(decodeRecord<TombstoneRecord>(value).kept);
   for (const { value } of await scanAll(reader, 'conflicts')) own(decodeRecord<ConflictRecord>(value).loser);
   return wanted;
 }

@@ -51,16 +51,44 @@ function settingsOf(mine: readonly Op[], put: Op<VersionPut>): ReadonlyMap<strin
   return new Map([...first, ...later.map(({ body }): [string, Json] => [body.name, body.value])]);
 }
 
-/** Settings of a bucket; `undefined` when it is not there. Where buckets are removed, of one site alone. */
-export function modelBucket(ops: readonly Op[], bucket: string): ReadonlyMap<string, Json> | undefined {
+export interface ModelBucket {
+  readonly exists: boolean;
+  /** Absent where ops that had not seen each other removed the bucket and wrote to it: then only existence is modelled. */
+  readonly settings?: ReadonlyMap<string, Json>;
+}
+
+/** A removal undoes what it has seen; a creation, a setting or content that none has seen keeps the bucket (rule 8). */
+export function modelBucket(ops: readonly Op[], bucket: string): ModelBucket {
+  const mine = ops
+    .filter(({ body }) => 'bucket' in body && body.bucket === bucket)
+    .toSorted(newer)
+    .toReversed();
+  const history = mine.filter(({ body }) => body.type.startsWith('bucket.'));
+  const removals = history.filter(({ body }) => body.type === 'bucket.remove');
+  const isOrdered = (removal: Op): boolean =>
+    mine.every((op) => op === removal || (op.stamp < removal.stamp ? saw(removal, op) : saw(op, removal)));
+  if (removals.every(isOrdered)) return sequential(history);
+  const isKept = (op: Op): boolean => !removals.some((removal) => saw(removal, op));
+  const keeps = ({ body }: Op): boolean => {
+    if (body.type === 'bucket.setting') return body.value !== null;
+    return body.type === 'bucket.create';
+  };
+  const newest = new Map(history.map((op) => [op.body.type === 'bucket.setting' ? op.body.name : op.stamp, op]));
+  const hasContent = keysOf(mine).some(([, key]) => {
+    const { live, losers } = modelKey(mine, bucket, key);
+    return live.length + losers.length > 0;
+  });
+  return { exists: hasContent || [...newest.values()].some((op) => keeps(op) && isKept(op)) };
+}
+
+function sequential(history: readonly Op[]): ModelBucket {
   let settings: Map<string, Json> | undefined;
-  for (const { body } of ops.toSorted(newer).toReversed()) {
-    if (!('bucket' in body) || body.bucket !== bucket) continue;
+  for (const { body } of history) {
     if (body.type === 'bucket.create') settings ??= new Map();
     if (body.type === 'bucket.remove') settings = undefined;
     if (body.type === 'bucket.setting') settings?.set(body.name, body.value);
   }
-  return settings;
+  return { exists: settings !== undefined, ...(settings === undefined ? {} : { settings }) };
 }
 
 /** Every (bucket, key) that the ops name. */

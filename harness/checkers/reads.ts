@@ -49,7 +49,7 @@ function possibleAnswers({ op, appliedBefore, appliedAfter }: CallRecord, site: 
 }
 
 function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteView, view: WorldView): Possible {
-  if (modelBucket(ops, bucket) === undefined) return (answer) => answer === 'NoSuchBucket';
+  if (!modelBucket(ops, bucket).exists) return (answer) => answer === 'NoSuchBucket';
   const isForeign = ({ dot }: Op): boolean => !dot.origin.startsWith(`${site.name}.`);
   const current = (of: readonly Op[]): string => {
     const winner = modelKey(of, bucket, key).live[0];
@@ -61,7 +61,8 @@ function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteVie
     if (answer === 'Unavailable')
       return !view.movesBytes || ops.some((op) => isForeign(op) && op.body.type === 'version.put');
     // an older version, while the bytes of a newer one are still on their way here
-    const arrived = ops.filter((op) => !(isForeign(op) && op.body.type === 'version.put' && op.stamp > answer));
+    const newest = answer === 'NoSuchKey' ? '' : answer;
+    const arrived = ops.filter((op) => !(isForeign(op) && op.body.type === 'version.put' && op.stamp > newest));
     return view.movesBytes && answer === current(arrived);
   };
 }

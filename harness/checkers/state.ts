@@ -51,11 +51,11 @@ type Fail = (message: string) => void;
 async function checkBucket(reader: MetaReader, ops: readonly Op[], bucket: string, fail: Fail): Promise<void> {
   const model = modelBucket(ops, bucket);
   const [row] = await reader.get([bucketKey(bucket)]);
-  if ((row === undefined) !== (model === undefined)) {
+  if ((row !== undefined) !== model.exists) {
     return fail(`bucket ${bucket} is ${row ? 'there' : 'gone'}, the model says otherwise`);
   }
-  if (row === undefined || model === undefined) return;
-  compareSettings(`bucket ${bucket}`, decodeRecord<BucketRecord>(row).settings, model, fail);
+  if (row === undefined || model.settings === undefined) return;
+  compareSettings(`bucket ${bucket}`, decodeRecord<BucketRecord>(row).settings, model.settings, fail);
 }
 
 async function checkKey(reader: MetaReader, bucket: string, key: string, model: ModelKey, fail: Fail): Promise<void> {
@@ -93,7 +93,8 @@ function compareSettings(
 ): void {
   const names = new Set([...Object.keys(stored), ...model.keys()]);
   for (const name of names) {
-    const [is, wanted] = [JSON.stringify(stored[name]?.value), JSON.stringify(model.get(name))];
+    // what was never set and what was cleared read the same
+    const [is, wanted] = [stored[name]?.value, model.get(name)].map((value) => JSON.stringify(value ?? null));
     if (is !== wanted) fail(`${at}: ${name} is ${is}, the model says ${wanted}`);
   }
 }

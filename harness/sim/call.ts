@@ -10,6 +10,8 @@ import { FRAME_MAX_BYTES, type Endpoint, type Fate, type Network } from './netwo
 export const WINDOW_FRAMES = 4;
 /** How long a caller waits for what does not come. */
 const GIVE_UP_MS = 2000;
+/** The smallest step of virtual time. */
+const STEP_MS = 0.001;
 
 export interface CallParts {
   readonly network: Network;
@@ -153,7 +155,8 @@ export class SimCall implements AsyncIterableIterator<Uint8Array> {
       return this.#endServer();
     }
     const at = callerLane.nowMs + network.delayMs(`${this.#identity}!${this.#sent}`, to, from);
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, at);
+    // frames of one call never overtake each other
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs + STEP_MS, at);
     callerLane.after(this.#lastArrivalMs - callerLane.nowMs, `gets ${this.#identity}`, () => {
       if (this.#failure !== undefined || this.#ended) return;
       if (what instanceof SkerryError) this.#failure = what;

@@ -65,7 +65,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     steps: generateSteps({
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
-      removesBuckets: options.removesBuckets ?? !adapter.replicates,
+      removesBuckets: options.removesBuckets ?? true,
     }),
     faults: generateFaults({ ...shared, links, recovers: adapter.recovers }),
     activeMs,

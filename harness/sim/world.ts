@@ -4,6 +4,7 @@ import { applyFault, healAll } from '../faults/apply.ts';
 import { runStep } from '../workload/client.ts';
 import type { CallRecord } from '../workload/history.ts';
 import type { ClientStep } from '../workload/steps.ts';
+import { countPending } from '../checkers/convergence.ts';
 import { vectorName } from '../checkers/vectors.ts';
 import { canonicalJson } from '../checkers/dump.ts';
 import { Network } from './network.ts';
@@ -116,7 +117,7 @@ export class World {
     healAll(this);
     const deadlineMs = this.scheduler.nowMs + this.#plan.settleMs;
     do await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
-    while (!this.#isAtRest() && this.scheduler.nowMs < deadlineMs && !this.#hasFailed());
+    while (!(await this.#isAtRest()) && this.scheduler.nowMs < deadlineMs && !this.#hasFailed());
     for (const site of this.sites) {
       site.collectGarbage().catch((error: unknown) => this.fail('garbage', `${site.name}: ${String(error)}`));
     }
@@ -124,10 +125,14 @@ export class World {
     for (const step of this.#running) this.fail('liveness', `${step} was never answered`);
   }
 
-  #isAtRest(): boolean {
-    const vectors = new Set(this.sites.map(({ record }) => vectorName(record.vector)));
+  async #isAtRest(): Promise<boolean> {
     const isUp = this.sites.every((site) => site.isUp);
-    return isUp && this.#running.size === 0 && (vectors.size === 1 || !this.#adapter.replicates);
+    if (!isUp || this.#running.size > 0) return false;
+    if (!this.#adapter.replicates) return true;
+    const vectors = new Set(this.sites.map(({ record }) => vectorName(record.vector)));
+    if (vectors.size > 1) return false;
+    const pending = await Promise.all(this.sites.map(({ meta }) => countPending(meta.reader)));
+    return !this.#adapter.movesBytes || pending.every((count) => count === 0);
   }
 
   #scheduleStep(step: ClientStep): void {

@@ -1,0 +1,7 @@
+/** What can be judged, by name. */
+import { engineAdapter } from './engine-adapter.ts';
+import { relayAdapter } from './relay-adapter.ts';
+import type { WorldName } from './run-many.ts';
+import type { SiteAdapter } from './site.ts';
+
+export const adapters: Readonly<Record<WorldName, SiteAdapter>> = { engine: engineAdapter, relay: relayAdapter };
