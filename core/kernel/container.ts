@@ -68,7 +68,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     make(plugins.conflictResolver, depsOf(plugins.conflictResolver)),
   transport: ({ loaded: { plugins }, depsOf }) =>
     plugins.transport === undefined ? undefined : make(plugins.transport, depsOf(plugins.transport)),
-  engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore }) =>
+  engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore, conflictResolver }) =>
     createEngine({
       ...runtime,
       metaStore,
@@ -84,6 +84,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
         },
       },
       options: loaded.config.engine,
+      conflictResolver,
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),

@@ -204,11 +204,12 @@ function retryAfter(error: SkerryError): Readonly<Record<string, string>> {
   return { 'retry-after': String(seconds) };
 }
 
-function markerHeaders(error: SkerryError): Readonly<Record<string, string>> {
-  const { marker, versionId } = error.details;
-  if (marker !== true && error.code !== 'MethodNotAllowed') return NOTHING;
-  if (typeof versionId !== 'string') return NOTHING;
-  return { 'x-amz-delete-marker': 'true', 'x-amz-version-id': versionId };
+function absenceHeaders(error: SkerryError): Readonly<Record<string, string>> {
+  const { marker, versionId, conflict } = error.details;
+  const inConflict = conflict === true ? { 'x-skerry-conflict': 'true' } : NOTHING;
+  if (marker !== true && error.code !== 'MethodNotAllowed') return inConflict;
+  if (typeof versionId !== 'string') return inConflict;
+  return { 'x-amz-delete-marker': 'true', 'x-amz-version-id': versionId, ...inConflict };
 }
 
 function fieldsOf(error: SkerryError): Readonly<Record<string, string>> {
@@ -228,6 +229,6 @@ export function toS3Error(error: unknown): S3Error {
   if (!(error instanceof SkerryError)) return s3Error('InternalError', undefined, { cause: error });
   const code = codeOf(error);
   const message = OPERATOR_ONLY.has(error.code) || code === 'InternalError' ? undefined : error.message;
-  const headers = CATALOGUE[code][0] === 503 ? retryAfter(error) : markerHeaders(error);
+  const headers = CATALOGUE[code][0] === 503 ? retryAfter(error) : absenceHeaders(error);
   return s3Error(code, message, { fields: fieldsOf(error), headers, cause: error });
 }

@@ -6,6 +6,7 @@ import * as policy from './operations/bucket-policy.ts';
 import * as settings from './operations/bucket-settings.ts';
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from './operations/bucket.ts';
 import { completeMultipartUpload } from './operations/complete-multipart.ts';
+import { listConflicts } from './operations/conflicts.ts';
 import { copyObject } from './operations/copy-object.ts';
 import { deleteObjects } from './operations/delete-many.ts';
 import { deleteObject } from './operations/delete-object.ts';
@@ -70,6 +71,7 @@ const BUCKET_SUB_RESOURCES: SubResources = {
   versioning: { GET: settings.getBucketVersioning, PUT: settings.putBucketVersioning },
   versions: { GET: listObjectVersions },
   website: { GET: inactive.getBucketWebsite, PUT: inactive.putBucketWebsite, DELETE: inactive.deleteBucketWebsite },
+  'x-skerry-conflicts': { GET: listConflicts },
 };
 
 const OBJECT: Methods = { GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject };

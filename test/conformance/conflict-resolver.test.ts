@@ -1,4 +1,4 @@
-/** The resolver kit passes the shipped plugin and fails every broken one. */
+/** The resolver kit passes the shipped plugins and fails every broken one. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -6,15 +6,18 @@ import { createAuthWorld } from '../../harness/conformance/auth/world.ts';
 import { conflictResolverConformance } from '../../harness/conformance/conflict-resolver.ts';
 import { conflictResolverMutants } from '../../harness/conformance/mutants/conflict-resolver.ts';
 import { collectTests, runTests } from '../../harness/conformance/runner.ts';
+import keepBoth from '../../plugins/resolver-keep-both/index.ts';
 import lww from '../../plugins/resolver-lww/index.ts';
 
-describe('resolver-lww', () => {
-  conflictResolverConformance({
-    test,
-    supports: lww.supports,
-    create: async () => ({ port: lww.create(createAuthWorld().deps, {}) }),
+for (const plugin of [lww, keepBoth]) {
+  describe(plugin.name, () => {
+    conflictResolverConformance({
+      test,
+      supports: plugin.supports,
+      create: async () => ({ port: plugin.create(createAuthWorld().deps, {}) }),
+    });
   });
-});
+}
 
 describe('mutants of conflict-resolver', () => {
   test('there are enough of them', () => {

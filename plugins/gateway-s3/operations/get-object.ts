@@ -8,6 +8,7 @@ import type {
   Versioning,
 } from '../../../core/contracts/index.ts';
 import { isAllowed } from '../authorize.ts';
+import { conflictHeaders } from '../conflict-headers.ts';
 import { checkReadConditions, rangeApplies } from '../conditions.ts';
 import { invalidArgument, s3Error } from '../errors.ts';
 import { lockHeaders } from '../object-lock.ts';
@@ -155,6 +156,7 @@ async function describe(
   if (replaced !== undefined) Object.assign(headers, replaced);
   addChecksums(headers, request, info, selection);
   await addTagCount(headers, request, services, info);
+  Object.assign(headers, await conflictHeaders(services.objects, info));
   if (info.settings.retention !== undefined || info.settings.legalHold !== undefined) {
     Object.assign(headers, lockHeaders(info.settings));
   }
