@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 import { SkerryError } from '../../core/contracts/index.ts';
 import type { Timers } from '../../core/contracts/index.ts';
 import { RequestBody } from './body-adapter.ts';
-import { s3Error } from './errors.ts';
 import type { S3Response } from './operation.ts';
 
 /** One request and its answer. */
@@ -35,6 +34,14 @@ export interface Exchange {
 export const LINGER_MS = 5_000;
 const clientGone = (): SkerryError =>
   new SkerryError('Aborted', 'the client closed the connection', { details: { clientGone: true } });
+
+/** A SkerryError, for the engine hands those on as they are. */
+const clientSilent = (): SkerryError =>
+  new SkerryError(
+    'Timeout',
+    'Your socket connection to the server was not read from or written to within the timeout period.',
+    { details: { reason: 'RequestTimeout' } },
+  );
 
 export interface ExchangeContext {
   readonly timers: Timers;
@@ -210,7 +217,7 @@ export class NodeExchange implements Exchange {
   onIdle(socket: Socket, idleTimeoutMs: number): void {
     if (this.#body?.waiting === true) {
       this.#isSilent = true;
-      this.#body.fail(s3Error('RequestTimeout'));
+      this.#body.fail(clientSilent());
     } else if (this.#wakeWriter !== undefined || this.#response.writableEnded) socket.destroy();
     else socket.setTimeout(idleTimeoutMs);
   }

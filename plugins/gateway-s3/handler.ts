@@ -9,7 +9,7 @@ import type { Exchange } from './exchange-adapter.ts';
 import type { S3Operation, S3Response, S3Services } from './operation.ts';
 import { GatewayRequest, headerMap } from './request.ts';
 import { route } from './router.ts';
-import { element, xmlDocument } from './xml.ts';
+import { element, printable, xmlDocument } from './xml.ts';
 
 const SERVER = 'Skerry';
 const HEALTH_PREFIX = '/-/health/';
@@ -45,7 +45,7 @@ function requestIds(random: Random): () => string {
 
 /** The XML body of a failure. */
 export function errorDocument(error: S3Error, resource: string, requestId: string, hostId: string): string {
-  const fields = Object.entries(error.fields).map(([name, value]) => element(name, value));
+  const fields = Object.entries(error.fields).map(([name, value]) => element(name, printable(value)));
   const content =
     element('Code', error.code) +
     element('Message', error.message) +

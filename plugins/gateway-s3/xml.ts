@@ -129,6 +129,14 @@ export function escapeXml(text: string): string {
   return text.replace(NEEDS_ESCAPE, escapeOne);
 }
 
+// eslint-disable-next-line no-control-regex -- the control characters are what must be found
+const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
+
+/** Text for people, who get a sign in place of what XML 1.0 cannot carry: an error document must be readable whatever it quotes. */
+export function printable(text: string): string {
+  return text.replace(NOT_XML, '\ufffd');
+}
+
 /** `<name>escaped text</name>`; '' when the text is `undefined`, so that optional elements need no condition. */
 export function element(name: string, text: string | number | boolean | undefined): string {
   if (text === undefined) return '';
