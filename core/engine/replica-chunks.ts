@@ -43,8 +43,11 @@ export function moveChunks(deps: ReplicaDeps): ChunkMover {
     async readChunk(hash, holder) {
       const endRead = deps.reclaimer.beginRead();
       try {
+        // the row first: it alone knows a manifest node, whose entries the asker has to hold
+        const shared = await readRow(deps, hash);
+        if (shared) return shared;
         const bytes = holder && (await readBody(deps, hash, holder));
-        return bytes ? { kind: 'data', bytes } : await readRow(deps, hash);
+        return bytes && { kind: 'data', bytes };
       } finally {
         endRead();
       }

@@ -78,6 +78,17 @@ describe('a replica', () => {
     assert.deepEqual(await listing(b), await listing(a));
   });
 
+  test('a manifest node that was fetched holds its chunks, so that no collection takes them', async () => {
+    await using a = await wholeSite({ ...OPTIONS, siteId: 'a' });
+    await using b = await wholeSite({ ...OPTIONS, siteId: 'b' });
+    const bytes = noise(40 * OPTIONS.chunkBytes, 8);
+    await put(a, 'k', bytes);
+    await pull(a.engine.replica, b.engine.replica);
+    await fetchAll(a.engine.replica, b.engine.replica);
+    await b.chunkCount();
+    assert.deepEqual(await readAll(b.objects, 'k'), bytes);
+  });
+
   test('bytes that it has already are not asked for again', async () => {
     await using a = await wholeSite({ ...OPTIONS, siteId: 'a' });
     await using b = await wholeSite({ ...OPTIONS, siteId: 'b' });
