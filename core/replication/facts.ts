@@ -27,6 +27,8 @@ export type ReplicationFact =
       readonly trimmedTo: number;
     };
 
+export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;
+
 /** Ops of one origin that wait outside, with everything behind them (rule 11). */
 export interface Quarantined {
   readonly origin: Origin;

@@ -9,9 +9,9 @@ const SEQ_MAX = 2 ** 40 - 1;
 
 export const siteId: Check<SiteId> = textLike(/^[a-z0-9][a-z0-9-]{0,31}$/, 'a site id');
 export const origin: Check<Origin> = textLike(/^[a-z0-9][a-z0-9-]{0,31}\.[0-9a-f]{16}$/, 'an origin');
-export const hlc: Check<Hlc> = textLike(/^[0-9a-f]{16}$/, 'a hybrid clock reading');
+export const hlc: Check<Hlc> = textLike(/^(?:p[0-9a-f]{8})?[0-9a-f]{16}$/, 'a hybrid clock reading');
 export const stamp: Check<Stamp> = textLike(
-  /^[0-9a-f]{16}![a-z0-9][a-z0-9-]{0,31}![0-9a-f]{16}![0-9a-f]{10}$/,
+  /^(?:p[0-9a-f]{8})?[0-9a-f]{16}![a-z0-9][a-z0-9-]{0,31}![0-9a-f]{16}![0-9a-f]{10}$/,
   'a stamp',
 );
 export const chunkHash: Check<ChunkHash> = textLike(/^sha256:[0-9a-f]{64}$/, 'a chunk hash');

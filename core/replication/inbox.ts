@@ -11,6 +11,7 @@ import {
   type Logger,
   type Op,
   type Origin,
+  type SiteId,
   type Stamp,
   type VersionVector,
 } from '../contracts/index.ts';
@@ -50,7 +51,13 @@ export interface InboxDeps {
   /** Ops that were applied just now: to be relayed, and their bytes fetched. */
   readonly onApplied: (ops: readonly Op[]) => void;
   /** Somebody has ops of our own origin that we do not have (rule 12). They were not applied. */
-  readonly onOwnOps: (highest: Op) => void;
+  readonly onOwnOps: (claim: OwnOpsClaim) => void;
+}
+
+export interface OwnOpsClaim {
+  readonly from: SiteId;
+  readonly ownSeq: number;
+  readonly knownSeq: number;
 }
 
 export interface InboxReport {
@@ -64,7 +71,7 @@ export interface InboxReport {
 
 export interface Inbox {
   /** Applies what can be. Rejects with the site's own failures; then nothing of the running transaction was applied. */
-  receive(ops: readonly WireOp[], options?: ReceiveOptions): Promise<InboxReport>;
+  receive(ops: readonly WireOp[], options: ReceiveOptions): Promise<InboxReport>;
   /** Origins whose ops need not be sent now. */
   blocked(): readonly Origin[];
   /** Milliseconds until one of them is due. */
@@ -73,6 +80,8 @@ export interface Inbox {
 }
 
 export interface ReceiveOptions {
+  /** The peer that brings them, not necessarily their author. */
+  readonly from: SiteId;
   /** Set for what was not asked for: refuses with `SlowDown` when this many bytes more would be too many. */
   readonly pushedBytes?: number;
 }
@@ -83,11 +92,11 @@ export function createInbox(deps: InboxDeps): Inbox {
   let last: Promise<unknown> = Promise.resolve();
   let queuedBytes = 0;
 
-  function receive(ops: readonly WireOp[], { pushedBytes = 0 }: ReceiveOptions = {}): Promise<InboxReport> {
+  function receive(ops: readonly WireOp[], { from, pushedBytes = 0 }: ReceiveOptions): Promise<InboxReport> {
     if (pushedBytes > 0 && queuedBytes > 0 && queuedBytes + pushedBytes > deps.inboxMaxBytes)
       return Promise.reject(new SkerryError('SlowDown', `${queuedBytes} bytes of pushed ops wait to be applied`));
     queuedBytes += pushedBytes;
-    const received = last.then(() => door.receive(ops)).finally(() => (queuedBytes -= pushedBytes));
+    const received = last.then(() => door.receive(ops, from)).finally(() => (queuedBytes -= pushedBytes));
     last = received.catch(() => undefined); // for its caller to handle; the next batch does not care
     return received;
   }
@@ -115,8 +124,9 @@ class Door {
     this.#quarantine = quarantine;
   }
 
-  async receive(ops: readonly WireOp[]): Promise<InboxReport> {
+  async receive(ops: readonly WireOp[], from: SiteId): Promise<InboxReport> {
     let { vector } = await this.#deps.replica.cut();
+    this.#refuseOwn(ops, vector, from);
     const { wanted, known } = this.#sift(ops, vector);
     const tally: Tally = { applied: 0, known, early: 0 };
     for (let at = 0; at < wanted.length; at += BATCH_MAX_OPS)
@@ -124,20 +134,21 @@ class Door {
     return { ...tally, vector };
   }
 
+  #refuseOwn(ops: readonly WireOp[], vector: VersionVector, from: SiteId): void {
+    const { origin } = this.#deps.replica;
+    const ownSeq = seqOf(vector, origin);
+    const knownSeq = ops.reduce((most, { op: { dot } }) => (dot.origin === origin ? Math.max(most, dot.seq) : most), 0);
+    if (knownSeq > ownSeq) this.#deps.onOwnOps({ from, ownSeq, knownSeq });
+  }
+
   /** Unseen ops of others in causal order, each once. */
   #sift(ops: readonly WireOp[], vector: VersionVector): { readonly wanted: readonly WireOp[]; readonly known: number } {
+    const { origin } = this.#deps.replica;
     const unseen = new Map<Stamp, WireOp>();
-    let own: Op | undefined;
-    for (const wire of ops) {
-      const { op } = wire;
-      if (coversDot(vector, op.dot)) continue;
-      if (op.dot.origin !== this.#deps.replica.origin) unseen.set(op.stamp, wire);
-      else if (own === undefined || op.dot.seq > own.dot.seq) own = op;
-    }
-    if (own !== undefined) this.#deps.onOwnOps(own);
-    const known = ops.length - unseen.size;
+    for (const wire of ops)
+      if (!coversDot(vector, wire.op.dot) && wire.op.dot.origin !== origin) unseen.set(wire.op.stamp, wire);
     const wanted = [...unseen.values()].filter(({ op }) => !this.#quarantine.isWaiting(op.dot.origin));
-    return { wanted: wanted.sort((a, b) => (a.op.stamp < b.op.stamp ? -1 : 1)), known };
+    return { wanted: wanted.sort((a, b) => (a.op.stamp < b.op.stamp ? -1 : 1)), known: ops.length - unseen.size };
   }
 
   async #apply(batch: readonly WireOp[], tally: Tally): Promise<VersionVector> {

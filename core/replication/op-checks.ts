@@ -92,6 +92,7 @@ const BODIES: Readonly<Record<string, Check<unknown>>> = {
     bucket,
     key,
     target: (given, at) => (given === null ? null : stamp(given, at)),
+    tentative: optional(flag),
   }),
   'version.setting': record({ bucket, key, target: stamp, name: settingName, value }),
   'principal.put': valued,

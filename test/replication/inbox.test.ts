@@ -7,7 +7,7 @@ import * as fc from 'fast-check';
 import { SkerryError, type Op } from '../../core/contracts/index.ts';
 import type { WireOp } from '../../core/engine/replica.ts';
 import type { ReplicationFact } from '../../core/replication/facts.ts';
-import { createInbox } from '../../core/replication/inbox.ts';
+import { createInbox, type OwnOpsClaim } from '../../core/replication/inbox.ts';
 import { rejectsWith } from '../../harness/conformance/traits.ts';
 import { silentLogger } from '../engine/fake-stores.ts';
 import { ModelReplica } from './fixtures/model-replica.ts';
@@ -22,8 +22,8 @@ function rig() {
   const replica = model('ber');
   const facts: ReplicationFact[] = [];
   const applied: Op[] = [];
-  const own: Op[] = [];
-  const inbox = createInbox({
+  const own: OwnOpsClaim[] = [];
+  const door = createInbox({
     replica,
     clock: time.clock,
     logger: silentLogger,
@@ -31,8 +31,12 @@ function rig() {
     inboxMaxBytes: 1000,
     onFact: (fact) => facts.push(fact),
     onApplied: (ops) => applied.push(...ops),
-    onOwnOps: (op) => own.push(op),
+    onOwnOps: (claim) => own.push(claim),
   });
+  const inbox = {
+    ...door,
+    receive: (ops: readonly WireOp[], more = {}) => door.receive(ops, { from: 'waw', ...more }),
+  };
   return { time, model, replica, inbox, facts, applied, own };
 }
 
@@ -185,7 +189,7 @@ describe('bad ops', () => {
     const before = model('ber');
     const ops = [put(before, 'a'), put(before, 'b')];
     assert.equal((await inbox.receive(wire(ops))).applied, 0);
-    assert.deepEqual([replica.vector, own], [{}, [ops[1]]]);
+    assert.deepEqual([replica.vector, own], [{}, [{ from: 'waw', ownSeq: 0, knownSeq: 2 }]]);
   });
 
   test('pushed ops beyond the limit are refused with SlowDown while others wait', async () => {

@@ -1,0 +1,96 @@
+/** Who calls here: how many calls each has running, when it last pulled, and whether its site id is its own. */
+import { SkerryError, type Clock, type Origin, type PeerIdentity, type SiteId } from '../contracts/index.ts';
+import type { OnFact } from './facts.ts';
+
+const SUPERSEDED_MAX = 64;
+/** Sites remembered; more would be somebody making them up. */
+const SITES_MAX = 1024;
+
+interface Caller {
+  origin: Origin;
+  /** Origins that the site had before. A call by one of them means that two sites live under one id (rule 12). */
+  readonly superseded: Set<Origin>;
+  calls: number;
+  pulls: number;
+  lastCallMs: number;
+  lastPullMs: number;
+}
+
+export interface CallersDeps {
+  readonly self: PeerIdentity;
+  readonly clock: Clock;
+  readonly callsPerPeer: number;
+  readonly onFact: OnFact;
+}
+
+export class Callers {
+  readonly #deps: CallersDeps;
+  readonly #callers = new Map<SiteId, Caller>();
+
+  constructor(deps: CallersDeps) {
+    this.#deps = deps;
+  }
+
+  /** Call the result when the call is over. `Conflict` for a site id that is in use twice, `SlowDown` above the limit. */
+  enter(from: PeerIdentity): () => void {
+    const { self, clock, callsPerPeer, onFact } = this.#deps;
+    const caller = this.#caller(from);
+    if (from.site === self.site || caller.superseded.has(from.origin)) {
+      const origins = [from.site === self.site ? self.origin : caller.origin, from.origin];
+      onFact({ kind: 'duplicate-site', site: from.site, origins });
+      throw duplicateSite(from.site, origins);
+    }
+    if (caller.origin !== from.origin) this.#supersede(caller, from.origin);
+    if (caller.calls >= callsPerPeer)
+      throw new SkerryError('SlowDown', `${caller.calls} calls of ${from.site} are running here`);
+    caller.calls++;
+    caller.lastCallMs = clock.wallMs();
+    return () => void caller.calls--;
+  }
+
+  /** A pull of this site is running; call the result when it is over. */
+  pulls(site: SiteId): () => void {
+    const caller = this.#callers.get(site);
+    if (caller === undefined) return () => undefined;
+    caller.pulls++;
+    return () => {
+      caller.pulls--;
+      caller.lastPullMs = this.#deps.clock.monotonicMs();
+    };
+  }
+
+  /** The site reaches us and helps itself: a pull of it is running, or ended less than `graceMs` ago. */
+  isPulling(site: SiteId, graceMs: number): boolean {
+    const caller = this.#callers.get(site);
+    if (caller === undefined) return false;
+    return caller.pulls > 0 || this.#deps.clock.monotonicMs() - caller.lastPullMs < graceMs;
+  }
+
+  /** Unix milliseconds. */
+  lastCallMs(site: SiteId): number | undefined {
+    return this.#callers.get(site)?.lastCallMs;
+  }
+
+  #caller({ site, origin }: PeerIdentity): Caller {
+    const known = this.#callers.get(site);
+    if (known !== undefined) return known;
+    if (this.#callers.size >= SITES_MAX) throw new SkerryError('SlowDown', 'too many sites call here');
+    const lastPullMs = Number.NEGATIVE_INFINITY;
+    const caller: Caller = { origin, superseded: new Set(), calls: 0, pulls: 0, lastCallMs: 0, lastPullMs };
+    this.#callers.set(site, caller);
+    return caller;
+  }
+
+  #supersede(caller: Caller, origin: Origin): void {
+    caller.superseded.add(caller.origin);
+    const [oldest] = caller.superseded;
+    if (caller.superseded.size > SUPERSEDED_MAX && oldest !== undefined) caller.superseded.delete(oldest);
+    caller.origin = origin;
+  }
+}
+
+export function duplicateSite(site: SiteId, origins: readonly Origin[]): SkerryError {
+  return new SkerryError('Conflict', `two live sites are called ${site}: give one of them another site.id`, {
+    details: { reason: 'duplicate-site', site, origins },
+  });
+}

@@ -1,0 +1,54 @@
+/** Who is there? Every session begins with it, and it is repeated while the session lasts. */
+import { isSkerryError, SkerryError } from '../contracts/index.ts';
+import { duplicateSite } from './callers.ts';
+import type { PeerCalls } from './calls.ts';
+import { fenceAgainst } from './fencing.ts';
+import type { PeerView } from './peer-view.ts';
+import { PROTOCOL, requireVersion, type HelloAnswer } from './protocol.ts';
+import type { SiteContext } from './site-context.ts';
+
+/**
+ * The version to speak. `Conflict` where two sites have one id, `NotSupported` without a common version, `Unavailable` when another
+ * site answers than the one that was called. Fences this site when the peer knows more of it than it does.
+ */
+export async function shakeHands(
+  site: SiteContext,
+  calls: PeerCalls,
+  view: PeerView,
+  signal: AbortSignal,
+): Promise<number> {
+  const sentMs = site.clock.wallMs();
+  const answer = await hello(site, calls, view, signal);
+  const receivedMs = site.clock.wallMs();
+  requireVersion(answer.protocol);
+  const fenced = await fenceAgainst(site.replica, answer);
+  if (fenced !== undefined) {
+    site.fence(fenced);
+    throw new SkerryError('Unavailable', 'this site is fenced', { details: { reason: 'fenced' } });
+  }
+  view.vector = answer.vector;
+  view.hlc = answer.hlc;
+  view.skewMs = Math.round(answer.wallMs - (sentMs + receivedMs) / 2);
+  view.lastContactMs = receivedMs;
+  return answer.protocol;
+}
+
+async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal: AbortSignal): Promise<HelloAnswer> {
+  const answer = await calls
+    .hello({ ...(await site.report()), protocol: PROTOCOL }, signal)
+    .catch((error: unknown) => refused(site, view, error));
+  if (answer.site !== site.self.site) {
+    if (answer.site === view.site) return answer;
+    throw new SkerryError('Unavailable', `${view.url} is ${answer.site}, not ${view.site}`);
+  }
+  const origins = [site.self.origin, answer.origin];
+  site.onFact({ kind: 'duplicate-site', site: answer.site, origins });
+  throw duplicateSite(answer.site, origins);
+}
+
+/** The peer saw the clash first: it is our alarm as much as its own. */
+function refused(site: SiteContext, view: PeerView, error: unknown): never {
+  if (isSkerryError(error, 'Conflict') && error.details['reason'] === 'duplicate-site')
+    site.onFact({ kind: 'duplicate-site', site: site.self.site, origins: [site.self.origin, `at ${view.url}`] });
+  throw error;
+}

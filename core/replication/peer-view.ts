@@ -1,0 +1,50 @@
+/** What is known of a peer, for the loops that serve it and for status. */
+import type { Hlc, SiteId, VersionVector } from '../contracts/index.ts';
+import { HLC_ZERO } from '../engine/hlc.ts';
+
+export type PeerState =
+  /** Not yet reached since the start, or lost and tried again. */
+  | 'connecting'
+  | 'connected'
+  /** It no longer has what we lack (rule 14). */
+  | 'must-bootstrap'
+  /** It has our site id, or a past incarnation of its own lives on. */
+  | 'duplicate-site'
+  | 'stopped';
+
+/** Written by the one peer that it belongs to. */
+export interface PeerView {
+  state: PeerState;
+  readonly site: SiteId;
+  readonly url: string;
+  /** What it had when it last said so, and what came from it since. */
+  vector: VersionVector;
+  hlc: Hlc;
+  /** Clock of the last op that came from it. */
+  seenHlc: Hlc;
+  /** Its wall clock minus ours, milliseconds. */
+  skewMs: number;
+  /** Unix milliseconds; absent before the first answer. */
+  lastContactMs?: number;
+  lastError?: string;
+  opsReceived: number;
+  opsPushed: number;
+  bytesReceived: number;
+  bytesPushed: number;
+}
+
+export function newPeerView(site: SiteId, url: string): PeerView {
+  return {
+    state: 'connecting',
+    site,
+    url,
+    vector: {},
+    hlc: HLC_ZERO,
+    seenHlc: HLC_ZERO,
+    skewMs: 0,
+    opsReceived: 0,
+    opsPushed: 0,
+    bytesReceived: 0,
+    bytesPushed: 0,
+  };
+}

@@ -1,0 +1,183 @@
+/**
+ * One configured peer: connects, and while a handshake holds pulls, pushes what the peer does not come for, and tells
+ * watermarks. Any failure ends the session; the next one begins after a backoff. Other peers never notice.
+ */
+import { isSkerryError, type PeerAddress, type PeerLink, type Transport } from '../contracts/index.ts';
+import { chunkSource, PeerCalls } from './calls.ts';
+import { shakeHands } from './handshake.ts';
+import { Backoff, TokenBucket } from './pacing.ts';
+import { newPeerView, type PeerView } from './peer-view.ts';
+import { pull, type PullOutcome } from './pull.ts';
+import { push, pushChunks, type PushCall } from './push.ts';
+import type { SiteContext } from './site-context.ts';
+
+export class Peer {
+  readonly #site: SiteContext;
+  readonly #link: PeerLink;
+  readonly #calls: PeerCalls;
+  readonly #bandwidth: TokenBucket;
+  readonly #backoff: Backoff;
+  readonly #abort = new AbortController();
+  readonly view: PeerView;
+  #loop: Promise<void> | undefined;
+
+  constructor(site: SiteContext, transport: Transport, { site: name, url }: PeerAddress) {
+    const { timers, options, random } = site;
+    const receiving = new TokenBucket(options.receiveBytesPerSecond, site);
+    this.#site = site;
+    this.view = newPeerView(name, url);
+    this.#link = transport.dial({ site: name, url });
+    this.#bandwidth = new TokenBucket(options.sendBytesPerSecond, site);
+    this.#backoff = new Backoff(options, random);
+    this.#calls = new PeerCalls({
+      link: this.#link,
+      timers,
+      callTimeoutMs: options.callTimeoutMs,
+      onFrame: (bytes, signal) => receiving.take(bytes, signal),
+    });
+  }
+
+  open(): void {
+    this.#loop = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#link.close();
+    await this.#loop;
+    this.view.state = 'stopped';
+  }
+
+  /** Takes everything that the peer has now. */
+  async pullOnce(): Promise<PullOutcome> {
+    const { signal } = this.#abort;
+    const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
+    let outcome: PullOutcome;
+    let applied = 0;
+    do {
+      outcome = await pull(this.#site, { calls: this.#calls, view: this.view, protocol, waitMs: 0, signal });
+      applied += outcome.applied;
+    } while (outcome.applied > 0);
+    return { applied, isStuck: outcome.isStuck };
+  }
+
+  /** Brings the peer every op that it lacks and takes now, and the chunks that it then asks for. Ops pushed. */
+  async pushOnce(): Promise<number> {
+    const { signal } = this.#abort;
+    const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
+    const call = this.#pushCall(protocol, signal);
+    const { pushed } = await push(this.#site, call);
+    while ((await pushChunks(this.#site, call, 0)).pushed > 0);
+    return pushed;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        await this.#session();
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#failed(error);
+      }
+    }
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { logger, timers } = this.#site;
+    const { view } = this;
+    const waitMs = this.#backoff.next();
+    view.lastError = error instanceof Error ? error.message : String(error);
+    if (isSkerryError(error, 'Conflict')) view.state = 'duplicate-site';
+    else if (view.state !== 'must-bootstrap') view.state = 'connecting';
+    const level = this.#backoff.failures === 1 ? 'warn' : 'debug';
+    logger[level]({ err: error, peer: view.site, waitMs, failures: this.#backoff.failures }, 'a peer is out of reach');
+    await timers.sleep(waitMs, this.#abort.signal).catch(() => undefined); // aborted: the loop sees it
+  }
+
+  /** Runs until the handshake or one of the loops fails, or until the peer is closed. */
+  async #session(): Promise<void> {
+    const session = new AbortController();
+    const end = (): void => session.abort();
+    this.#abort.signal.addEventListener('abort', end, { once: true });
+    try {
+      const protocol = await shakeHands(this.#site, this.#calls, this.view, session.signal);
+      this.view.state = 'connected';
+      delete this.view.lastError;
+      await this.#exchange(this.#pushCall(protocol, session.signal), end);
+    } finally {
+      this.#abort.signal.removeEventListener('abort', end);
+    }
+  }
+
+  async #exchange(call: PushCall, end: () => void): Promise<void> {
+    const { fetcher } = this.#site;
+    const source = chunkSource(this.view.site, this.#calls, call.protocol);
+    fetcher.pool.connect(source);
+    fetcher.retry();
+    const loops = [this.#pullLoop(call), this.#pushLoop(call), this.#chunkLoop(call)];
+    try {
+      await Promise.race(loops);
+    } finally {
+      end();
+      fetcher.pool.disconnect(source);
+      await Promise.allSettled(loops);
+    }
+  }
+
+  #pushCall(protocol: number, signal: AbortSignal): PushCall {
+    return { calls: this.#calls, view: this.view, protocol, bandwidth: this.#bandwidth, signal };
+  }
+
+  /** One long call after another, a handshake and watermarks between them. */
+  async #pullLoop(call: PushCall): Promise<void> {
+    const { options, timers } = this.#site;
+    while (!call.signal.aborted) {
+      await this.#gossip(call);
+      const { isStuck } = await pull(this.#site, { ...call, waitMs: options.longPollMs });
+      if (isStuck) await timers.sleep(this.#backoff.next(), call.signal);
+      else this.#backoff.reset();
+      await shakeHands(this.#site, this.#calls, this.view, call.signal);
+    }
+  }
+
+  async #gossip({ protocol, signal }: PushCall): Promise<void> {
+    const { watermarks } = this.#site;
+    const { marks } = await this.#calls.watermarks({ protocol, marks: await watermarks.report() }, signal);
+    await watermarks.receive(marks);
+  }
+
+  async #pushLoop(call: PushCall): Promise<void> {
+    const { commits, timers, options, random } = this.#site;
+    const backoff = new Backoff(options, random);
+    await timers.sleep(options.pushAfterMs, call.signal); // the peer may be about to come by itself
+    while (!call.signal.aborted) {
+      await this.#untilUnserved(call.signal);
+      const seen = commits.count;
+      const { isStuck } = await push(this.#site, call);
+      if (isStuck) await timers.sleep(backoff.next(), call.signal);
+      else {
+        backoff.reset();
+        await commits.wait(seen, options.longPollMs, call.signal);
+      }
+    }
+  }
+
+  async #chunkLoop(call: PushCall): Promise<void> {
+    const { timers, options, random } = this.#site;
+    const backoff = new Backoff(options, random);
+    await timers.sleep(options.pushAfterMs, call.signal);
+    while (!call.signal.aborted) {
+      await this.#untilUnserved(call.signal);
+      const { isStuck } = await pushChunks(this.#site, call, options.longPollMs);
+      if (isStuck) await timers.sleep(backoff.next(), call.signal);
+      else backoff.reset();
+    }
+  }
+
+  /** Until the peer has not come for ops by itself for a while. */
+  async #untilUnserved(signal: AbortSignal): Promise<void> {
+    const { callers, timers, options } = this.#site;
+    while (callers.isPulling(this.view.site, options.pushAfterMs)) await timers.sleep(options.pushAfterMs, signal);
+  }
+}

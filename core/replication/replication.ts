@@ -1,0 +1,245 @@
+/**
+ * Replication of one site over a transport: answers its peers, pulls from those that it is told of, pushes to those that do
+ * not come by themselves, and brings bytes. Reads and changes the site through the Replica port alone.
+ */
+import {
+  SkerryError,
+  type Clock,
+  type Lifecycle,
+  type Logger,
+  type PeerAddress,
+  type PeerIdentity,
+  type Random,
+  type SiteId,
+  type Timers,
+  type Transport,
+} from '../contracts/index.ts';
+import { hlcWallMs } from '../engine/hlc.ts';
+import type { Replica } from '../engine/replica.ts';
+import { stampHlc } from '../engine/stamp.ts';
+import { Callers } from './callers.ts';
+import type { FencedFact, OnFact, ReplicationFact } from './facts.ts';
+import { Fetcher } from './fetcher.ts';
+import { createInbox } from './inbox.ts';
+import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
+import { Peer } from './peer.ts';
+import type { SiteReport } from './protocol.ts';
+import { Server } from './server.ts';
+import type { SiteContext } from './site-context.ts';
+import type { Frontier } from './stability.ts';
+import type { ReplicationState } from './state.ts';
+import { peerStatus, type ReplicationStatus } from './status.ts';
+import { Wakeup } from './wakeup.ts';
+import { createWatermarks } from './watermarks.ts';
+
+const PENDING_COUNT_MAX = 1000;
+/** Facts remembered as told. */
+const FACTS_MAX = 1000;
+
+export interface ReplicationPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface ReplicationDeps {
+  readonly replica: Replica;
+  /** Open before `open`, closed after `close`, by its owner. */
+  readonly transport: Transport;
+  readonly self: PeerIdentity;
+  /** Peers to call. A peer that cannot be called but calls here needs no entry. */
+  readonly peers: readonly PeerAddress[];
+  readonly ports: ReplicationPorts;
+  readonly state: ReplicationState;
+  readonly options?: Partial<ReplicationOptions>;
+  /** Must not throw. A fact that goes on is told once. */
+  readonly onFact: OnFact;
+}
+
+export interface PulledOnce {
+  /** Ops that were applied. */
+  readonly applied: number;
+  /** Versions whose bytes are still missing, at most 1,000 counted. */
+  readonly pendingVersions: number;
+}
+
+export interface Replication extends Lifecycle {
+  /** Call it at every commit: those who wait for ops hear at once. Cheap; before `open` and after `close` nothing happens. */
+  wake(): void;
+  status(): Promise<ReplicationStatus>;
+  /** Everything that the peer has now, and what bytes can be had. `NotFound` for a site that is no peer. Fails as the calls fail. */
+  pullOnce(peer: SiteId): Promise<PulledOnce>;
+  /** Everything that the peer lacks and takes now; how many ops that was. */
+  pushOnce(peer: SiteId): Promise<{ readonly pushed: number }>;
+  /** What is stable (rule 14); `undefined` while nothing is known to be. */
+  frontier(): Promise<Frontier | undefined>;
+  /** What this site answers on, once open. */
+  addresses(): readonly string[];
+}
+
+export function createReplication(deps: ReplicationDeps): Replication {
+  return new SiteReplication(deps);
+}
+
+class SiteReplication implements Replication {
+  readonly #deps: ReplicationDeps;
+  readonly #site: SiteContext;
+  readonly #commits: Wakeup;
+  readonly #abort = new AbortController();
+  readonly #told = new Set<string>();
+  readonly #peers = new Map<SiteId, Peer>();
+  #addresses: readonly string[] = [];
+  #fenced: FencedFact | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(deps: ReplicationDeps) {
+    this.#deps = deps;
+    this.#commits = new Wakeup(deps.ports.timers);
+    this.#site = this.#context({ ...DEFAULT_OPTIONS, ...deps.options });
+  }
+
+  async open(): Promise<void> {
+    const { transport, self, peers } = this.#deps;
+    await this.#site.watermarks.open();
+    const server = new Server(this.#site);
+    this.#addresses = await transport.listen(self, (call) => server.serve(call));
+    this.#site.fetcher.open();
+    for (const address of peers) {
+      const peer = new Peer(this.#site, transport, address);
+      this.#peers.set(address.site, peer);
+      peer.open();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  wake(): void {
+    this.#commits.notify();
+  }
+
+  addresses(): readonly string[] {
+    return this.#addresses;
+  }
+
+  frontier(): Promise<Frontier | undefined> {
+    return this.#site.watermarks.frontier();
+  }
+
+  async pullOnce(name: SiteId): Promise<PulledOnce> {
+    const { applied } = await this.#peer(name).pullOnce();
+    await this.#site.fetcher.drain();
+    const pending = await this.#deps.replica.pending(PENDING_COUNT_MAX);
+    return { applied, pendingVersions: pending.length };
+  }
+
+  async pushOnce(name: SiteId): Promise<{ readonly pushed: number }> {
+    return { pushed: await this.#peer(name).pushOnce() };
+  }
+
+  async status(): Promise<ReplicationStatus> {
+    const { replica, self, ports } = this.#deps;
+    const { hlc, vector } = await replica.cut();
+    const pending = await replica.pending(PENDING_COUNT_MAX);
+    const stable = await this.frontier();
+    const fetch = this.#site.fetcher.counters();
+    const own = { hlc, vector, chunkBytes: fetch.fetchedBytesBySite };
+    const [oldest] = pending;
+    const oldestMs = oldest === undefined ? 0 : ports.clock.wallMs() - hlcWallMs(stampHlc(oldest.stamp));
+    return {
+      site: self.site,
+      origin: self.origin,
+      vector,
+      peers: [...this.#peers.values()].map(({ view }) =>
+        peerStatus(view, own, this.#site.callers.lastCallMs(view.site)),
+      ),
+      quarantine: this.#site.inbox.quarantine(),
+      pending: {
+        versions: pending.length,
+        atLeast: pending.length === PENDING_COUNT_MAX,
+        oldestSeconds: Math.max(0, oldestMs) / 1000,
+      },
+      fetch,
+      ...(this.#fenced === undefined ? {} : { fenced: this.#fenced }),
+      ...(stable === undefined ? {} : { stable }),
+    };
+  }
+
+  async #close(): Promise<void> {
+    this.#abort.abort();
+    this.#commits.notify();
+    this.#site.fetcher.wantsChanged.notify();
+    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
+    await this.#site.fetcher.close();
+  }
+
+  #peer(name: SiteId): Peer {
+    const peer = this.#peers.get(name);
+    if (this.#abort.signal.aborted) throw new SkerryError('Closed', 'replication of this site has stopped');
+    if (peer === undefined) throw new SkerryError('NotFound', `${name} is not a peer of this site`);
+    return peer;
+  }
+
+  /** Stands still, both ways; the owner starts anew with another incarnation. */
+  #fence(fact: FencedFact): void {
+    if (this.#fenced !== undefined) return;
+    this.#fenced = fact;
+    this.#tell(fact);
+    this.#deps.ports.logger.error(fact, 'this site was restored or cloned: replication stands still');
+    this.close().catch((error: unknown) => this.#deps.ports.logger.error({ err: error }, 'stopping failed'));
+  }
+
+  #tell(fact: ReplicationFact): void {
+    if (fact.kind === 'duplicate-site' || fact.kind === 'must-bootstrap') {
+      const key = JSON.stringify(fact);
+      if (this.#told.has(key)) return;
+      if (this.#told.size >= FACTS_MAX) this.#told.clear();
+      this.#told.add(key);
+    }
+    this.#deps.onFact(fact);
+  }
+
+  #context(options: ReplicationOptions): SiteContext {
+    const { replica, self, ports, state } = this.#deps;
+    const { clock, logger } = ports;
+    const onFact: OnFact = (fact) => this.#tell(fact);
+    const fence = (fact: FencedFact): void => this.#fence(fact);
+    const fetcher = new Fetcher({ replica, ...ports, options });
+    const inbox = createInbox({
+      ...options,
+      replica,
+      clock,
+      logger,
+      onFact,
+      onApplied: (ops) => {
+        this.#commits.notify();
+        fetcher.applied(ops);
+      },
+      onOwnOps: ({ from, ownSeq, knownSeq }) => fence({ kind: 'fenced', by: from, ownSeq, knownSeq, diverged: false }),
+    });
+    return {
+      ...ports,
+      self,
+      replica,
+      inbox,
+      fetcher,
+      options,
+      onFact,
+      fence,
+      watermarks: createWatermarks({ replica, state, clock, logger, maxClockDriftMs: options.maxClockDriftMs }),
+      callers: new Callers({ self, clock, onFact, callsPerPeer: options.callsPerPeer }),
+      commits: this.#commits,
+      report: () => this.#report(),
+      signal: this.#abort.signal,
+    };
+  }
+
+  async #report(): Promise<SiteReport> {
+    const { replica, self, peers, ports } = this.#deps;
+    const { vector, hlc } = await replica.cut();
+    return { site: self.site, origin: self.origin, vector, hlc, wallMs: ports.clock.wallMs(), peers };
+  }
+}

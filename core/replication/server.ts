@@ -1,0 +1,188 @@
+/** The answering side of the protocol: what a site does for its peers. */
+import {
+  isSkerryError,
+  SkerryError,
+  type ChunkHash,
+  type IncomingCall,
+  type Origin,
+  type VersionVector,
+} from '../contracts/index.ts';
+import type { Replica, WireOp } from '../engine/replica.ts';
+import { joinVectors, seqOf } from '../engine/vector.ts';
+import * as codec from './codec.ts';
+import { fenceAgainst, lastStampOf } from './fencing.ts';
+import type { ReplicationOptions } from './options.ts';
+import type { SiteContext } from './site-context.ts';
+import { CALLS, negotiate, PROTOCOL, requireVersion, type CallName, type WatermarksMessage } from './protocol.ts';
+
+/** Bytes of one piece of a chunk. */
+const PIECE_BYTES = 1024 * 1024;
+
+type Answer = AsyncGenerator<Uint8Array, void, undefined>;
+
+export class Server {
+  readonly #site: SiteContext;
+  readonly #answers: Readonly<Record<CallName, (call: IncomingCall) => Answer>> = {
+    hello: (call) => this.#hello(call),
+    ops: (call) => this.#ops(call),
+    push: (call) => this.#push(call),
+    chunks: (call) => this.#chunks(call),
+    wants: (call) => this.#wants(call),
+    'put-chunks': (call) => this.#putChunks(call),
+    watermarks: (call) => this.#watermarks(call),
+  };
+
+  constructor(site: SiteContext) {
+    this.#site = site;
+  }
+
+  async *serve(call: IncomingCall): Answer {
+    const name = CALLS.find((one) => one === call.name);
+    if (name === undefined) throw new SkerryError('NotSupported', `no call of the protocol: ${call.name}`);
+    if (this.#site.signal.aborted)
+      throw new SkerryError('Unavailable', 'replication of this site has stopped: it closes, or is fenced');
+    const leave = this.#site.callers.enter(call.from);
+    try {
+      yield* this.#answers[name](call);
+    } catch (error) {
+      if (isSkerryError(error, 'InvalidArgument'))
+        this.#site.logger.error(
+          { err: error, peer: call.from, call: name },
+          'a peer sent what the protocol does not have',
+        );
+      throw error;
+    } finally {
+      leave();
+    }
+  }
+
+  async *#hello({ body, from }: IncomingCall): Answer {
+    const { replica, report, fence } = this.#site;
+    const asked = codec.helloRequest.decode(body);
+    if (asked.site !== from.site || asked.origin !== from.origin)
+      throw new SkerryError('InvalidArgument', `${from.origin} calls itself ${asked.origin}`);
+    const protocol = negotiate(PROTOCOL, asked.protocol);
+    const fenced = await fenceAgainst(replica, asked);
+    if (fenced !== undefined) fence(fenced);
+    const cut = await replica.cut();
+    const yours = await lastStampOf(replica, cut, asked.origin);
+    yield codec.helloAnswer.encode({ ...(await report()), protocol, ...(yours === undefined ? {} : { yours }) });
+  }
+
+  /** Pages until the asker has everything, then what is new as it comes, until the wait is over. */
+  async *#ops({ body, from, signal }: IncomingCall): Answer {
+    const { replica, callers, commits, clock, options } = this.#site;
+    const { protocol, have, skip, waitMs } = codec.opsRequest.decode(body);
+    requireVersion(protocol);
+    const endMs = clock.monotonicMs() + waitMs;
+    const done = callers.pulls(from.site);
+    let [cursor, isCaughtUp] = [have, false];
+    try {
+      while (!signal.aborted && !this.#site.signal.aborted) {
+        const seen = commits.count;
+        const page = await replica.opsAfter(await this.#without(cursor, skip), limitOf(options));
+        if (page.kind === 'gap') return yield codec.opsFrame.encode(page);
+        if (page.ops.length > 0) yield codec.opsFrame.encode({ kind: 'page', ops: page.ops });
+        cursor = behind(cursor, page.ops);
+        if (page.more) continue;
+        if (!isCaughtUp) {
+          const { vector, hlc } = await replica.cut();
+          yield codec.opsFrame.encode({ kind: 'caught-up', vector, hlc });
+          isCaughtUp = true;
+        }
+        const leftMs = endMs - clock.monotonicMs();
+        if (leftMs <= 0) return yield codec.opsFrame.encode({ kind: 'end' });
+        await commits.wait(seen, leftMs, signal);
+      }
+    } finally {
+      done();
+    }
+  }
+
+  /** A vector for which nothing of the skipped origins is sent. */
+  async #without(have: VersionVector, skip: readonly Origin[]): Promise<VersionVector> {
+    if (skip.length === 0) return have;
+    const { vector } = await this.#site.replica.cut();
+    return joinVectors(have, Object.fromEntries(skip.map((origin) => [origin, seqOf(vector, origin)])));
+  }
+
+  async *#push({ body, from }: IncomingCall): Answer {
+    const { inbox, replica } = this.#site;
+    const { protocol, ops } = codec.pushRequest.decode(body);
+    requireVersion(protocol);
+    await inbox.receive(ops, { from: from.site, pushedBytes: body.length });
+    const { vector, hlc } = await replica.cut();
+    yield codec.pushAnswer.encode({ vector, hlc, blocked: inbox.blocked() });
+  }
+
+  async *#chunks({ body, signal }: IncomingCall): Answer {
+    const { protocol, hashes } = codec.chunksRequest.decode(body);
+    requireVersion(protocol);
+    const missing: ChunkHash[] = [];
+    for (const hash of hashes) {
+      if (signal.aborted) return;
+      const chunk = await this.#read(hash);
+      if (chunk === undefined) {
+        missing.push(hash);
+        continue;
+      }
+      const { kind: record, bytes } = chunk;
+      for (let offset = 0; offset === 0 || offset < bytes.length; offset += PIECE_BYTES) {
+        const piece = bytes.subarray(offset, offset + PIECE_BYTES);
+        yield codec.chunksFrame.encode({ kind: 'piece', hash, record, length: bytes.length, offset, bytes: piece });
+      }
+    }
+    if (missing.length > 0) yield codec.chunksFrame.encode({ kind: 'missing', hashes: missing });
+  }
+
+  /** A chunk that is damaged here is one that we do not have; another peer may. */
+  async #read(hash: ChunkHash): ReturnType<Replica['readChunk']> {
+    try {
+      return await this.#site.replica.readChunk(hash);
+    } catch (error) {
+      if (!isSkerryError(error, 'Corrupt')) throw error;
+      this.#site.logger.error({ err: error, hash }, 'a damaged chunk was not given to a peer');
+      return undefined;
+    }
+  }
+
+  async *#wants({ body, signal }: IncomingCall): Answer {
+    const { fetcher, clock } = this.#site;
+    const { protocol, waitMs } = codec.wantsRequest.decode(body);
+    requireVersion(protocol);
+    const endMs = clock.monotonicMs() + waitMs;
+    for (;;) {
+      const seen = fetcher.wantsChanged.count;
+      const hashes = await fetcher.wanted(codec.HASHES_MAX);
+      const leftMs = endMs - clock.monotonicMs();
+      if (hashes.length > 0 || leftMs <= 0 || signal.aborted || this.#site.signal.aborted)
+        return yield codec.wantsAnswer.encode({ hashes });
+      await fetcher.wantsChanged.wait(seen, leftMs, signal);
+    }
+  }
+
+  async *#putChunks({ body }: IncomingCall): Answer {
+    const { protocol, chunks } = codec.putChunksRequest.decode(body);
+    requireVersion(protocol);
+    const stored = await this.#site.fetcher.offer(chunks);
+    yield codec.putChunksAnswer.encode({ stored });
+  }
+
+  async *#watermarks({ body }: IncomingCall): Answer {
+    const { watermarks } = this.#site;
+    const { protocol, marks } = codec.watermarksMessage.decode(body);
+    requireVersion(protocol);
+    await watermarks.receive(marks);
+    const answer: WatermarksMessage = { protocol, marks: await watermarks.report() };
+    yield codec.watermarksMessage.encode(answer);
+  }
+}
+
+/** The vector of who has applied these ops too. */
+export function behind(have: VersionVector, ops: readonly WireOp[]): VersionVector {
+  const vector: Record<Origin, number> = { ...have };
+  for (const { op } of ops) vector[op.dot.origin] = Math.max(vector[op.dot.origin] ?? 0, op.dot.seq);
+  return vector;
+}
+
+const limitOf = ({ pageMaxOps, pageMaxBytes }: ReplicationOptions) => ({ maxOps: pageMaxOps, maxBytes: pageMaxBytes });

@@ -1,0 +1,34 @@
+/** What every part of a site's replication works with. */
+import type { Clock, Logger, PeerIdentity, Random, Timers } from '../contracts/index.ts';
+import type { Replica } from '../engine/replica.ts';
+import type { Callers } from './callers.ts';
+import type { FencedFact, OnFact } from './facts.ts';
+import type { Fetcher } from './fetcher.ts';
+import type { Inbox } from './inbox.ts';
+import type { ReplicationOptions } from './options.ts';
+import type { SiteReport } from './protocol.ts';
+import type { Wakeup } from './wakeup.ts';
+import type { Watermarks } from './watermarks.ts';
+
+export interface SiteContext {
+  readonly self: PeerIdentity;
+  readonly replica: Replica;
+  readonly inbox: Inbox;
+  readonly fetcher: Fetcher;
+  readonly watermarks: Watermarks;
+  readonly callers: Callers;
+  /** Told at every commit, local or applied. */
+  readonly commits: Wakeup;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly options: ReplicationOptions;
+  /** What this site says of itself now. */
+  readonly report: () => Promise<SiteReport>;
+  readonly onFact: OnFact;
+  /** This site was restored or cloned: it neither serves nor asks until it starts anew (rule 12). */
+  readonly fence: (fact: FencedFact) => void;
+  /** Aborts when this site is fenced or closes. */
+  readonly signal: AbortSignal;
+}
