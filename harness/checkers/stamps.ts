@@ -2,7 +2,7 @@
 import type { Op } from '../../core/contracts/index.ts';
 import type { Checker } from './checker.ts';
 
-const STAMP = /^([0-9a-f]{16})!([a-z0-9-]+)!([0-9a-f]{16})!([0-9a-f]{10})$/;
+const STAMP = /^((?:p[0-9a-f]{8})?[0-9a-f]{16})!([a-z0-9-]+)!([0-9a-f]{16})!([0-9a-f]{10})$/;
 
 export function stampChecker(): Checker {
   /** Newest stamp of each origin, over all its boots. */
@@ -15,7 +15,7 @@ export function stampChecker(): Checker {
       for (const op of ops) {
         const problem = malformed(op);
         if (problem !== undefined) view.fail('stamps', `${op.stamp} of ${op.dot.origin}:${op.dot.seq}: ${problem}`);
-        const read = op.stamp.slice(0, 16);
+        const read = op.stamp.slice(0, op.stamp.indexOf('!'));
         if (op.dot.origin === self) {
           const last = newest.get(self) ?? '';
           if (op.stamp <= last) view.fail('stamps', `${site.name} issued ${op.stamp} after ${last}`);

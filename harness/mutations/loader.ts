@@ -19,7 +19,8 @@ export function plantMutation(name: string): void {
       if (loaded !== url) return module;
       if (isPlanted) throw new Error(`${mutation.file} is loaded twice`);
       isPlanted = true;
-      const source = typeof module.source === 'string' ? module.source : Buffer.from(module.source as Uint8Array).toString();
+      const source =
+        typeof module.source === 'string' ? module.source : Buffer.from(module.source as Uint8Array).toString();
       return { ...module, source: patched(source, mutation) };
     },
   });

@@ -106,7 +106,8 @@ function ask(worker: Worker, request: SeedRequest): Promise<SeedAnswer> {
     const onMessage = (answer: SeedAnswer): void => end(() => resolve(answer));
     const onError = (error: unknown): void =>
       end(() => reject(new Error(`seed ${request.seed} broke its worker`, { cause: error })));
-    const onExit = (code: number): void => end(() => reject(new Error(`seed ${request.seed} ended its worker (${code})`)));
+    const onExit = (code: number): void =>
+      end(() => reject(new Error(`seed ${request.seed} ended its worker (${code})`)));
     worker.on('message', onMessage);
     worker.on('error', onError);
     worker.on('exit', onExit);

@@ -155,12 +155,15 @@ export function silent() {
   return { serve, aborted: aborted.promise, ended: ended.promise };
 }
 
-/** Yields frames without end and never looks at its signal. */
+/** More than any window; a bound, so that a transport that runs away fails instead of filling the memory. */
+const ENDLESS_FRAMES = 20_000;
+
+/** Yields frames without end, as far as a reader can tell, and never looks at its signal. */
 export function endless() {
   const seen = { yielded: 0, ended: Promise.withResolvers<void>() };
   async function* serve(): AsyncGenerator<Uint8Array> {
     try {
-      for (;;) {
+      while (seen.yielded < ENDLESS_FRAMES) {
         seen.yielded++;
         yield bytes(seen.yielded % 256);
       }

@@ -1,0 +1,7 @@
+/** All planted bugs. */
+import { engineMutations } from './engine.ts';
+import { mergeMutations } from './merge.ts';
+import type { Mutation } from './mutation.ts';
+
+export type { Mutation } from './mutation.ts';
+export const mutations: readonly Mutation[] = [...engineMutations, ...mergeMutations];
