@@ -2,7 +2,7 @@
 import type { Dot, Hlc, Incarnation, Origin, SiteId, Stamp } from '../contracts/index.ts';
 
 const SEQ_DIGITS = 10;
-const PATTERN = /^[0-9a-f]{16}!([a-z0-9][a-z0-9-]{0,31})!([0-9a-f]{16})!([0-9a-f]{10})$/;
+const PATTERN = /^(?:p[0-9a-f]{8})?[0-9a-f]{16}!([a-z0-9][a-z0-9-]{0,31})!([0-9a-f]{16})!([0-9a-f]{10})$/;
 
 export function originOf(site: SiteId, incarnation: Incarnation): Origin {
   return `${site}.${incarnation}`;
@@ -23,7 +23,7 @@ export function makeStamp(hlc: Hlc, origin: Origin, seq: number): Stamp {
 }
 
 export function stampHlc(stamp: Stamp): Hlc {
-  return stamp.slice(0, 16);
+  return stamp.slice(0, stamp.indexOf('!'));
 }
 
 /** The dot of the op that carries this stamp. */
@@ -31,7 +31,7 @@ export function stampDot(stamp: Stamp): Dot {
   const end = stamp.length - SEQ_DIGITS - 1;
   const split = end - 17;
   return {
-    origin: `${stamp.slice(17, split)}.${stamp.slice(split + 1, end)}`,
+    origin: `${stamp.slice(stamp.indexOf('!') + 1, split)}.${stamp.slice(split + 1, end)}`,
     seq: Number.parseInt(stamp.slice(end + 1), 16),
   };
 }

@@ -10,6 +10,7 @@ type Action =
   | { readonly do: 'remove'; readonly which: number }
   | { readonly do: 'tag'; readonly which: number; readonly value: string }
   | { readonly do: 'key'; readonly value: string | null }
+  | { readonly do: 'promote' }
   | { readonly do: 'sync'; readonly from: number };
 export interface Step {
   readonly site: number;
@@ -28,6 +29,7 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('tag' as const), which: fc.nat(5), value: fc.constantFrom('x', 'y') }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('key' as const), value: fc.constantFrom('k', null) }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'promote' as const }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('sync' as const), from: fc.nat(2) }) },
 );
 export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
@@ -45,6 +47,7 @@ export function history(plan: readonly Step[]): readonly Op[] {
       for (const op of ops) if (other.has(op) && author.mayApply(op)) author.see(op);
       continue;
     }
+    if (action.do === 'promote') author.raiseEpoch();
     const seen = ops.filter((op) => author.has(op) && op.body.type === 'version.put').map((op) => op.stamp);
     const body = bodyOf(action, seen, ops.length);
     if (body) ops.push(author.write(body));
@@ -77,6 +80,8 @@ function bodyOf(action: Exclude<Action, { do: 'sync' }>, seen: readonly Stamp[],
         ? { type: 'version.remove', ...at, target }
         : { type: 'version.setting', ...at, target, name: 'tags', value: action.value };
     }
+    case 'promote':
+      return { type: 'policy.put', id: 'primary', value: serial };
     case 'key':
       return action.value === null
         ? { type: 'principal.remove', id: 'p' }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { HLC_ZERO, formatHlc, hlcCounter, hlcWallMs, isHlc, mergeHlc, nextHlc } from '../../core/engine/hlc.ts';
+import { HLC_ZERO, formatHlc, hlcCounter, hlcEpoch, hlcWallMs, isHlc, mergeHlc, nextHlc, raiseEpoch } from '../../core/engine/hlc.ts';
 
 const WALL = fc.integer({ min: 0, max: 2 ** 48 - 2 });
 const COUNTER = fc.integer({ min: 0, max: 0xffff });
@@ -49,6 +49,27 @@ describe('hybrid logical clock', () => {
   test('a wall clock beyond 48 bits, or none at all, is refused', () => {
     for (const wall of [2 ** 48, -1, Number.NaN, Number.POSITIVE_INFINITY])
       assert.throws(() => formatHlc(wall, 0), { code: 'ClockUntrusted' });
+  });
+
+  test('a newer epoch is later than any reading of an older one, and stays with every reading after it', () => {
+    fc.assert(
+      fc.property(WALL, COUNTER, WALL, fc.nat({ max: 300 }), (wall, counter, otherWall, epochs) => {
+        let hlc = formatHlc(wall, counter);
+        assert.equal(hlcEpoch(hlc), 0);
+        for (let epoch = 1; epoch <= epochs; epoch++) {
+          const raised = raiseEpoch(hlc);
+          assert.ok(isHlc(raised) && raised > hlc && raised > formatHlc(2 ** 48 - 1, 0xffff));
+          assert.equal(mergeHlc(hlc, raised), raised);
+          assert.deepEqual([hlcEpoch(raised), hlcWallMs(raised), hlcCounter(raised)], [epoch, wall, counter]);
+          hlc = raised;
+        }
+        const next = nextHlc(hlc, otherWall);
+        assert.ok(next > hlc && hlcWallMs(next) >= otherWall);
+        assert.equal(hlcEpoch(next), epochs);
+      }),
+      { numRuns: 30 },
+    );
+    assert.throws(() => raiseEpoch(`pffffffff${HLC_ZERO}`), { code: 'ClockUntrusted' });
   });
 
   test('merge keeps the later one: commutative, associative, idempotent', () => {

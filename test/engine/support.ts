@@ -13,7 +13,7 @@ import {
 import { newEffects, type ApplyLocal } from '../../core/engine/apply-context.ts';
 import { KeyState } from '../../core/engine/key-state.ts';
 import { applyOp } from '../../core/engine/apply-op.ts';
-import { HLC_ZERO, mergeHlc, nextHlc } from '../../core/engine/hlc.ts';
+import { HLC_ZERO, mergeHlc, nextHlc, raiseEpoch } from '../../core/engine/hlc.ts';
 import { clockKey } from '../../core/engine/keys.ts';
 import type { ClockRecord } from '../../core/engine/records.ts';
 import { makeStamp, originOf, stampHlc } from '../../core/engine/stamp.ts';
@@ -57,6 +57,11 @@ export class Author {
     const op = { dot: { origin, seq }, stamp: makeStamp(hlc, origin, seq), deps: this.#clock.vector, body };
     this.see(op);
     return op;
+  }
+
+  /** What a promotion does to the clock of the site that takes it. */
+  raiseEpoch(): void {
+    this.#clock = { ...this.#clock, hlc: raiseEpoch(this.#clock.hlc) };
   }
 
   see(op: Op): void {
