@@ -43,6 +43,12 @@ export const clockKey: MetaKey = at('site', utf8('clock'));
 export const trimmedKey: MetaKey = at('site', utf8('trimmed'));
 /** A snapshot of a peer that is being merged, and how far that is. */
 export const mergingKey: MetaKey = at('site', utf8('merging'));
+/** What each origin last reported of itself. */
+export const watermarkKey = (origin: Origin): MetaKey => at('peers', tuple(['watermark'], origin));
+export const watermarkPrefix = (): Buffer => tuple(['watermark'], '');
+/** What a peer may still ask for. */
+export const leaseKey = (peer: Origin): MetaKey => at('peers', tuple(['lease'], peer));
+export const leasePrefix = (): Buffer => tuple(['lease'], '');
 /** How far the log of ops next to the data goes. */
 export const opLogKey: MetaKey = at('site', utf8('opLog'));
 export const bucketKey = (bucket: string): MetaKey => at('buckets', utf8(bucket));

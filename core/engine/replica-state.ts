@@ -1,0 +1,116 @@
+/** What replication remembers over restarts: reports of other members, who is one, and a clock that moves without writes. */
+import { isSkerryError, type Hlc, type MetaReader, type Origin, type VersionVector } from '../contracts/index.ts';
+import type { Committer } from './committer.ts';
+import { formatHlc, mergeHlc } from './hlc.ts';
+import { after, mergingKey, registerKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import type { Cut } from './replica-types.ts';
+import { decodeRecord, type Register } from './records.ts';
+import { EMPTY_VECTOR } from './vector.ts';
+
+/** What a member reports of itself: what it has applied, and a clock that all its later ops are past. */
+export interface MemberReport {
+  readonly origin: Origin;
+  readonly hlc: Hlc;
+  readonly vector: VersionVector;
+}
+
+export interface ReplicaState {
+  /** Reads what `bootstrapping` tells. Call once, before the rest. */
+  open(): Promise<void>;
+  /**
+   * A cut whose `hlc` is at least the wall clock, durably: every later op of this site is past it, after a restart too. While
+   * the wall clock is not to be trusted it is the cut as it stands.
+   */
+  tick(): Promise<Cut>;
+  loadWatermarks(): Promise<readonly MemberReport[]>;
+  /** Durable when it resolves. Replaces what was saved for the same origin. */
+  saveWatermarks(marks: readonly MemberReport[]): Promise<void>;
+  /** Origins of all members, this site's own included: `member` registers by origin, those with a value. */
+  members(): Promise<readonly Origin[]>;
+  /** A snapshot is being taken in. */
+  bootstrapping(): boolean;
+  /** Reads anew whether one is. */
+  refresh(): Promise<void>;
+}
+
+export interface ReplicaStateDeps {
+  readonly reader: MetaReader;
+  readonly committer: Committer;
+  readonly origin: Origin;
+  /** Throws `ClockUntrusted` when this site's clock is not to be trusted. */
+  readonly checkClock: (hlc: Hlc) => void;
+}
+
+const PAGE = 1000;
+
+export function createReplicaState({ reader, committer, origin, checkClock }: ReplicaStateDeps): ReplicaState {
+  let isBootstrapping = false;
+
+  async function refresh(): Promise<void> {
+    isBootstrapping = (await reader.get([mergingKey]))[0] !== undefined;
+  }
+
+  return {
+    open: refresh,
+    refresh,
+    bootstrapping: () => isBootstrapping,
+    tick: () =>
+      committer.commit({
+        reads: { keys: [trimmedKey] },
+        appended: [],
+        decide({ txn, nowMs, clock, moveClock }) {
+          const before = clock();
+          if (isTrusted(checkClock, before.hlc))
+            moveClock({ ...before, hlc: mergeHlc(before.hlc, formatHlc(Math.floor(nowMs), 0)) });
+          const { hlc, vector } = clock();
+          return { hlc, vector, trimmed: txn.record<VersionVector>(trimmedKey) ?? EMPTY_VECTOR };
+        },
+      }),
+    async loadWatermarks() {
+      const prefix = watermarkPrefix();
+      const rows = await readRange(reader, 'peers', prefix);
+      return rows.map(({ value }) => decodeRecord<MemberReport>(value));
+    },
+    saveWatermarks: (marks) =>
+      committer.commit({
+        reads: {},
+        appended: [],
+        decide({ txn }) {
+          for (const mark of marks) txn.put(watermarkKey(mark.origin), mark);
+        },
+      }),
+    async members() {
+      const prefix = Buffer.from(registerKey('member', '').key);
+      const rows = await readRange(reader, 'registers', prefix);
+      const named = rows.filter(({ value }) => decodeRecord<Register>(value).value !== null);
+      const origins = named.map(({ key }) => Buffer.from(key.subarray(prefix.length)).toString('utf8'));
+      return [...new Set([origin, ...origins])];
+    },
+  };
+}
+
+function isTrusted(checkClock: (hlc: Hlc) => void, hlc: Hlc): boolean {
+  try {
+    checkClock(hlc);
+    return true;
+  } catch (error) {
+    if (isSkerryError(error, 'ClockUntrusted')) return false;
+    throw error;
+  }
+}
+
+async function readRange(
+  reader: MetaReader,
+  space: 'peers' | 'registers',
+  prefix: Uint8Array,
+): ReturnType<MetaReader['scan']> {
+  const { to } = tupleRange(prefix);
+  const found: { readonly key: Uint8Array; readonly value: Uint8Array }[] = [];
+  for (let from: Uint8Array | undefined = prefix; from;) {
+    const rows = await reader.scan({ space, from, to, limit: PAGE });
+    found.push(...rows);
+    const last = rows.at(-1);
+    from = rows.length === PAGE && last ? after(last.key) : undefined;
+  }
+  return found;
+}
