@@ -11,6 +11,7 @@ import type { FetchedChunk } from '../engine/replica.ts';
 import * as codec from './codec.ts';
 import type {
   CallName,
+  ChunkRef,
   HelloAnswer,
   HelloRequest,
   OpsFrame,
@@ -70,9 +71,9 @@ export class PeerCalls {
   }
 
   /** Chunks put together from their pieces; the ones that the peer does not have are left out. */
-  async *chunks(protocol: number, hashes: readonly ChunkHash[], signal: AbortSignal): AsyncGenerator<FetchedChunk> {
+  async *chunks(protocol: number, chunks: readonly ChunkRef[], signal: AbortSignal): AsyncGenerator<FetchedChunk> {
     let growing: { readonly hash: ChunkHash; readonly into: Uint8Array; at: number } | undefined;
-    const request = codec.chunksRequest.encode({ protocol, hashes });
+    const request = codec.chunksRequest.encode({ protocol, chunks });
     for await (const bytes of this.#frames('chunks', request, signal)) {
       const piece = codec.chunksFrame.decode(bytes);
       if (piece.kind === 'missing') continue;
@@ -152,5 +153,5 @@ function watchdog(timers: Timers, limitMs: number, outer: AbortSignal): Watchdog
 /** Chunks of one peer, for the pool. */
 export const chunkSource = (site: SiteId, calls: PeerCalls, protocol: number) => ({
   site,
-  fetch: (hashes: readonly ChunkHash[], signal: AbortSignal) => calls.chunks(protocol, hashes, signal),
+  fetch: (chunks: readonly ChunkRef[], signal: AbortSignal) => calls.chunks(protocol, chunks, signal),
 });

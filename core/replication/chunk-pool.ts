@@ -12,6 +12,7 @@ import {
 } from '../contracts/index.ts';
 import type { FetchedChunk, Replica } from '../engine/replica.ts';
 import { Backoff } from './pacing.ts';
+import type { ChunkRef } from './protocol.ts';
 import type { ReplicationOptions } from './options.ts';
 
 /** Chunks that no peer had, remembered to be told to peers that ask what is wanted. */
@@ -22,11 +23,10 @@ const STORE_BYTES = 4 * 1024 * 1024;
 export interface ChunkSource {
   readonly site: SiteId;
   /** What the peer has of these chunks, in any order; what it does not have is left out. */
-  fetch(hashes: readonly ChunkHash[], signal: AbortSignal): AsyncIterable<FetchedChunk>;
+  fetch(chunks: readonly ChunkRef[], signal: AbortSignal): AsyncIterable<FetchedChunk>;
 }
 
-export interface WantedChunk {
-  readonly hash: ChunkHash;
+export interface WantedChunk extends ChunkRef {
   /** Bytes, as the manifest says. */
   readonly length: number;
   /** The site that wrote it first, which is asked first. */
@@ -115,8 +115,8 @@ export class ChunkPool {
     return wanted.length;
   }
 
-  nowhere(limit: number): readonly ChunkHash[] {
-    return [...this.#nowhere.keys()].slice(0, limit);
+  nowhere(limit: number): readonly ChunkRef[] {
+    return [...this.#nowhere.values()].slice(0, limit).map(({ hash, holder }) => ({ hash, holder }));
   }
 
   /** They came from elsewhere. */
@@ -210,7 +210,10 @@ export class ChunkPool {
     const { site } = connected.source;
     let ready: FetchedChunk[] = [];
     let readyBytes = 0;
-    for await (const chunk of connected.source.fetch([...asked.keys()], this.#abort.signal)) {
+    for await (const chunk of connected.source.fetch(
+      batch.map(({ hash, holder }) => ({ hash, holder })),
+      this.#abort.signal,
+    )) {
       const want = asked.get(chunk.hash);
       asked.delete(chunk.hash);
       if (want?.length !== chunk.bytes.length) {
@@ -268,8 +271,8 @@ export class ChunkPool {
     want.answer.resolve(here);
   }
 
-  #remember({ hash, length, prefer }: Want): void {
-    this.#nowhere.set(hash, { hash, length, prefer });
+  #remember({ hash, holder, length, prefer }: Want): void {
+    this.#nowhere.set(hash, { hash, holder, length, prefer });
     const [oldest] = this.#nowhere.keys();
     if (this.#nowhere.size > NOWHERE_MAX && oldest !== undefined) this.#nowhere.delete(oldest);
   }

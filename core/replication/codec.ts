@@ -4,7 +4,7 @@ import type { FetchedChunk, WireOp } from '../engine/replica.ts';
 import { listOf, oneOf, optional, record, refuse, whole, type Check } from './check.ts';
 import { cutRaw, decodeFrame, encodeFrame, type Frame } from './frames.ts';
 import { chunkHash, hlc, origin, origins, peers, seq, siteId, stamp, vector, wallMs } from './identity-checks.ts';
-import { checkOpSize, chunkLength, opCheck, recordKind } from './op-checks.ts';
+import { bucket, checkOpSize, chunkLength, key, opCheck, recordKind } from './op-checks.ts';
 import type {
   ChunksFrame,
   ChunksRequest,
@@ -37,6 +37,7 @@ export interface Codec<T> {
 }
 
 const version = whole(1, VERSION_MAX);
+const chunkRefs = listOf(record({ hash: chunkHash, holder: record({ bucket, key, stamp }) }), HASHES_MAX);
 const hashes: Check<readonly ChunkHash[]> = listOf(chunkHash, HASHES_MAX);
 const waitMs = whole(0, WAIT_MAX_MS);
 const report = { site: siteId, origin, vector, hlc, wallMs, peers };
@@ -60,9 +61,9 @@ export const helloRequest = headOnly<HelloRequest>(
 export const helloAnswer = headOnly<HelloAnswer>(record({ ...report, protocol: version, yours: optional(stamp) }));
 export const opsRequest = headOnly<OpsRequest>(record({ protocol: version, have: vector, skip: origins, waitMs }));
 export const pushAnswer = headOnly<PushAnswer>(record({ vector, hlc, blocked: origins }));
-export const chunksRequest = headOnly<ChunksRequest>(record({ protocol: version, hashes }));
+export const chunksRequest = headOnly<ChunksRequest>(record({ protocol: version, chunks: chunkRefs }));
 export const wantsRequest = headOnly<WantsRequest>(record({ protocol: version, waitMs }));
-export const wantsAnswer = headOnly<WantsAnswer>(record({ hashes }));
+export const wantsAnswer = headOnly<WantsAnswer>(record({ chunks: chunkRefs }));
 export const putChunksAnswer = headOnly<PutChunksAnswer>(record({ stored: whole(0, CHUNKS_MAX) }));
 export const watermarksMessage = headOnly<WatermarksMessage>(
   record({ protocol: version, marks: listOf(record({ origin, hlc, vector }), MARKS_MAX) }),

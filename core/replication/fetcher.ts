@@ -2,12 +2,13 @@
  * Brings the bytes of versions whose metadata is here already (rule 13). The queue is the engine's own record of what is pending, so
  * that it outlives restarts. A version whose bytes nobody has is asked for again and again, ever more rarely, and holds up no other.
  */
-import type { ChunkHash, Clock, Logger, ManifestEntry, Op, Random, SiteId, Stamp, Timers } from '../contracts/index.ts';
+import type { Clock, Logger, ManifestEntry, Op, Random, Stamp, Timers } from '../contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../engine/replica.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
 import { ChunkPool, type ChunkCounters } from './chunk-pool.ts';
 import type { ReplicationOptions } from './options.ts';
 import { Backoff } from './pacing.ts';
+import type { ChunkRef } from './protocol.ts';
 import { Wakeup } from './wakeup.ts';
 
 const PAGE = 256;
@@ -102,12 +103,12 @@ export class Fetcher {
   }
 
   /** Chunks that no peer within reach has, checked to be still missing. */
-  async wanted(limit: number): Promise<readonly ChunkHash[]> {
-    const hashes = this.pool.nowhere(limit);
-    const missing = hashes.length === 0 ? [] : await this.#deps.replica.missing(hashes);
-    const still = new Set(missing);
-    this.pool.found(hashes.filter((hash) => !still.has(hash)));
-    return missing;
+  async wanted(limit: number): Promise<readonly ChunkRef[]> {
+    const chunks = this.pool.nowhere(limit);
+    const hashes = chunks.map(({ hash }) => hash);
+    const missing = new Set(hashes.length === 0 ? [] : await this.#deps.replica.missing(hashes));
+    this.pool.found(hashes.filter((hash) => !missing.has(hash)));
+    return chunks.filter(({ hash }) => missing.has(hash));
   }
 
   counters(): FetchCounters {
@@ -163,7 +164,7 @@ export class Fetcher {
 
   async #fetch(version: PendingVersion): Promise<void> {
     try {
-      const saved = await this.#fetchEntries(version.entries, originSite(stampDot(version.stamp).origin));
+      const saved = await this.#fetchEntries(version.entries, version);
       if (saved === undefined) return this.#rest(version.stamp);
       await this.#deps.replica.complete(version);
       this.#savedBytes += saved;
@@ -187,20 +188,22 @@ export class Fetcher {
   }
 
   /** Bytes that were here already; `undefined` when some are to be had nowhere. All are tried all the same. */
-  async #fetchEntries(entries: readonly ManifestEntry[], prefer: SiteId): Promise<number | undefined> {
+  async #fetchEntries(entries: readonly ManifestEntry[], version: PendingVersion): Promise<number | undefined> {
+    const { bucket, key, stamp } = version;
+    const from = { holder: { bucket, key, stamp }, prefer: originSite(stampDot(stamp).origin) };
     let saved = 0;
     let isWhole = true;
     for (let at = 0; at < entries.length && !this.#abort.signal.aborted; at += ENTRIES) {
       const slice = entries.slice(at, at + ENTRIES);
       const missing = new Set(await this.#deps.replica.missing(slice.map(({ hash }) => hash)));
       const here = await Promise.all(
-        slice.map(({ hash, length }) => (missing.has(hash) ? this.pool.want({ hash, length, prefer }) : true)),
+        slice.map(async ({ hash, length }) => !missing.has(hash) || this.pool.want({ hash, length, ...from })),
       );
       isWhole &&= here.every(Boolean);
       for (const entry of slice) if (!missing.has(entry.hash)) saved += entry.length;
       for (const [index, entry] of slice.entries()) {
         if (entry.span === undefined || here[index] !== true) continue;
-        const below = await this.#fetchEntries(await this.#deps.replica.children(entry), prefer);
+        const below = await this.#fetchEntries(await this.#deps.replica.children(entry), version);
         isWhole &&= below !== undefined;
         saved += below ?? 0;
       }

@@ -30,13 +30,13 @@ const KEY_MAX_BYTES = 1024;
 /** An op becomes a row of the oplog and part of a row of its entity: 1 MiB less what they add. */
 const OP_MAX_BYTES = 1024 * 1024 - 64 * 1024;
 
-const bucket = textLike(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name');
+export const bucket = textLike(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name');
 const id = text(1024, 1);
 const owner = text(1024);
 const value = jsonTo(JSON_DEPTH);
 const settingName = textLike(/^[a-zA-Z][a-zA-Z0-9-]{0,63}$/, 'the name of a setting');
 
-const key: Check<string> = (given, at) => {
+export const key: Check<string> = (given, at) => {
   const name = text(KEY_MAX_BYTES, 1)(given, at);
   return Buffer.byteLength(name) <= KEY_MAX_BYTES ? name : refuse(at, `longer than ${KEY_MAX_BYTES} bytes`);
 };

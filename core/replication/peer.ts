@@ -92,7 +92,11 @@ export class Peer {
     else if (view.state !== 'must-bootstrap') view.state = 'connecting';
     const level = this.#backoff.failures === 1 ? 'warn' : 'debug';
     logger[level]({ err: error, peer: view.site, waitMs, failures: this.#backoff.failures }, 'a peer is out of reach');
-    await timers.sleep(waitMs, this.#abort.signal).catch(() => undefined); // aborted: the loop sees it
+    try {
+      await timers.sleep(waitMs, this.#abort.signal);
+    } catch (aborted) {
+      logger.debug({ err: aborted, peer: view.site }, 'closed while waiting');
+    }
   }
 
   /** Runs until the handshake or one of the loops fails, or until the peer is closed. */

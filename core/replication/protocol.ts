@@ -13,7 +13,7 @@ import {
   type Stamp,
   type VersionVector,
 } from '../contracts/index.ts';
-import type { FetchedChunk, WireOp } from '../engine/replica.ts';
+import type { FetchedChunk, VersionRef, WireOp } from '../engine/replica.ts';
 
 export interface ProtocolRange {
   readonly min: number;
@@ -94,9 +94,15 @@ export interface PushAnswer {
   readonly blocked: readonly Origin[];
 }
 
+/** A chunk, and a version that holds it: a small body is found only through its version. */
+export interface ChunkRef {
+  readonly hash: ChunkHash;
+  readonly holder: VersionRef;
+}
+
 export interface ChunksRequest {
   readonly protocol: number;
-  readonly hashes: readonly ChunkHash[];
+  readonly chunks: readonly ChunkRef[];
 }
 
 /** Chunks come in the order that was asked, each in pieces in order, or are reported missing. */
@@ -119,8 +125,8 @@ export interface WantsRequest {
 }
 
 export interface WantsAnswer {
-  /** Chunks that the answerer lacks and cannot fetch by itself. */
-  readonly hashes: readonly ChunkHash[];
+  /** What the answerer lacks and cannot fetch by itself. */
+  readonly chunks: readonly ChunkRef[];
 }
 
 export interface PutChunksRequest {

@@ -1,9 +1,10 @@
 /** Pushing to a peer that does not come for it, because it cannot reach us: ops that it lacks, and the chunks that it asks for. */
-import { SkerryError, type ChunkHash, type Origin } from '../contracts/index.ts';
+import { SkerryError, type Origin } from '../contracts/index.ts';
 import type { FetchedChunk } from '../engine/replica.ts';
 import { coversDot, joinVectors, seqOf } from '../engine/vector.ts';
 import type { PeerCalls } from './calls.ts';
 import { pushRequest, putChunksRequest } from './codec.ts';
+import type { ChunkRef } from './protocol.ts';
 import type { TokenBucket } from './pacing.ts';
 import type { PeerView } from './peer-view.ts';
 import type { SiteContext } from './site-context.ts';
@@ -61,9 +62,9 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
 /** Asks once which chunks the peer wants, waiting up to `waitMs`, and brings those that are here. How many it took. */
 export async function pushChunks(site: SiteContext, call: PushCall, waitMs: number): Promise<PushOutcome> {
   const { calls, protocol, signal } = call;
-  const { hashes } = await calls.wants({ protocol, waitMs }, signal);
+  const { chunks: wanted } = await calls.wants({ protocol, waitMs }, signal);
   let pushed = 0;
-  for await (const chunks of batches(site, hashes)) {
+  for await (const chunks of batches(site, wanted)) {
     const bytes = putChunksRequest.encode({ protocol, chunks }).length;
     if (bytes > MESSAGE_MAX_BYTES) {
       site.logger.warn({ peer: call.view.site, bytes }, 'a chunk is too long to be pushed: the peer has to pull it');
@@ -74,14 +75,14 @@ export async function pushChunks(site: SiteContext, call: PushCall, waitMs: numb
     call.view.bytesPushed += bytes;
     pushed += stored;
   }
-  return { pushed, isStuck: hashes.length > 0 && pushed === 0 };
+  return { pushed, isStuck: wanted.length > 0 && pushed === 0 };
 }
 
-async function* batches(site: SiteContext, hashes: readonly ChunkHash[]): AsyncGenerator<readonly FetchedChunk[]> {
+async function* batches(site: SiteContext, wanted: readonly ChunkRef[]): AsyncGenerator<readonly FetchedChunk[]> {
   let batch: FetchedChunk[] = [];
   let bytes = 0;
-  for (const hash of hashes) {
-    const chunk = await site.replica.readChunk(hash);
+  for (const { hash, holder } of wanted) {
+    const chunk = await site.replica.readChunk(hash, holder);
     if (chunk === undefined) continue;
     if (bytes > 0 && bytes + chunk.bytes.length > PUT_BYTES) {
       yield batch;

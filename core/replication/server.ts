@@ -7,7 +7,7 @@ import {
   type Origin,
   type VersionVector,
 } from '../contracts/index.ts';
-import type { Replica, WireOp } from '../engine/replica.ts';
+import type { Replica, VersionRef, WireOp } from '../engine/replica.ts';
 import { joinVectors, seqOf } from '../engine/vector.ts';
 import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf } from './fencing.ts';
@@ -116,12 +116,12 @@ export class Server {
   }
 
   async *#chunks({ body, signal }: IncomingCall): Answer {
-    const { protocol, hashes } = codec.chunksRequest.decode(body);
+    const { protocol, chunks } = codec.chunksRequest.decode(body);
     requireVersion(protocol);
     const missing: ChunkHash[] = [];
-    for (const hash of hashes) {
+    for (const { hash, holder } of chunks) {
       if (signal.aborted) return;
-      const chunk = await this.#read(hash);
+      const chunk = await this.#read(hash, holder);
       if (chunk === undefined) {
         missing.push(hash);
         continue;
@@ -136,9 +136,9 @@ export class Server {
   }
 
   /** A chunk that is damaged here is one that we do not have; another peer may. */
-  async #read(hash: ChunkHash): ReturnType<Replica['readChunk']> {
+  async #read(hash: ChunkHash, holder: VersionRef): ReturnType<Replica['readChunk']> {
     try {
-      return await this.#site.replica.readChunk(hash);
+      return await this.#site.replica.readChunk(hash, holder);
     } catch (error) {
       if (!isSkerryError(error, 'Corrupt')) throw error;
       this.#site.logger.error({ err: error, hash }, 'a damaged chunk was not given to a peer');
@@ -153,10 +153,10 @@ export class Server {
     const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
       const seen = fetcher.wantsChanged.count;
-      const hashes = await fetcher.wanted(codec.HASHES_MAX);
+      const chunks = await fetcher.wanted(codec.HASHES_MAX);
       const leftMs = endMs - clock.monotonicMs();
-      if (hashes.length > 0 || leftMs <= 0 || signal.aborted || this.#site.signal.aborted)
-        return yield codec.wantsAnswer.encode({ hashes });
+      if (chunks.length > 0 || leftMs <= 0 || signal.aborted || this.#site.signal.aborted)
+        return yield codec.wantsAnswer.encode({ chunks });
       await fetcher.wantsChanged.wait(seen, leftMs, signal);
     }
   }

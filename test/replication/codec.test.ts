@@ -31,6 +31,7 @@ const ORIGIN = 'waw.0123456789abcdef';
 const HLC = '018c000000000000';
 const VECTOR = { [ORIGIN]: 3 };
 const HASH = `sha256:${'ab'.repeat(32)}`;
+const REF = { hash: HASH, holder: { bucket: 'bucket', key: 'k', stamp: `${HLC}!waw!0123456789abcdef!0000000003` } };
 const STAMP = `${HLC}!waw!0123456789abcdef!0000000003`;
 
 const refuses = (what: () => unknown): void =>
@@ -104,11 +105,11 @@ const messages: readonly Sample[] = [
   sample('end', opsFrame, { kind: 'end' }),
   sample('push request', pushRequest, { protocol: 1, ops: wireOps }),
   sample('push answer', pushAnswer, { vector: VECTOR, hlc: HLC, blocked: [ORIGIN] }),
-  sample('chunks request', chunksRequest, { protocol: 1, hashes: [HASH] }),
+  sample('chunks request', chunksRequest, { protocol: 1, chunks: [REF] }),
   sample('piece', chunksFrame, piece),
   sample('missing', chunksFrame, { kind: 'missing', hashes: [HASH] }),
   sample('wants request', wantsRequest, { protocol: 1, waitMs: 5 }),
-  sample('wants answer', wantsAnswer, { hashes: [HASH] }),
+  sample('wants answer', wantsAnswer, { chunks: [REF] }),
   sample('put-chunks request', putChunksRequest, {
     protocol: 1,
     chunks: [{ hash: HASH, kind: 'node', bytes: Buffer.from('[]') }],
