@@ -31,18 +31,27 @@ export interface ChunkedBodyOptions {
 const STORING_MAX = 2;
 /**
  * What comes from a stream is copied into these, and they are reused: pieces kept until their chunk is stored would outlive
- * the young generation of the garbage collector, and memory would follow its pace instead of the budget.
+ * the young generation of the garbage collector, and memory would follow its pace instead of the budget. Shared memory, so
+ * that hash workers read them in place: this copy is the only one on the way to the chunk-store.
  */
-const SLAB_BYTES = 128 * 1024;
+const SLAB_BYTES = 256 * 1024;
 
 /** Slabs of all uploads that wait for reuse, at most. */
-const IDLE_SLABS_MAX = 64;
-const NO_BYTES = new Uint8Array(0);
+const IDLE_SLABS_MAX = 32;
+
+/** A slab on its way to being full. */
+interface Filling {
+  readonly slab: Uint8Array;
+  filled: number;
+}
 
 interface OpenChunk {
   readonly pieces: Uint8Array[];
   readonly slabs: Uint8Array[];
   readonly session: HashSession;
+  /** Everything that still reads the pieces. */
+  readonly reads: Promise<void>[];
+  filling: Filling | undefined;
   bytes: number;
 }
 
@@ -60,8 +69,6 @@ export class ChunkedBody {
   /** Whole-body SHA-256. Starts when a second chunk is sure to come: the hash of an only chunk is that of the body. */
   #sha256: HashSession | undefined;
   #chunk: OpenChunk | undefined;
-  /** The free rest of the open chunk's last slab. */
-  #slab: Uint8Array = NO_BYTES;
   #failure: { readonly error: unknown } | undefined;
   #ended = false;
 
@@ -81,20 +88,18 @@ export class ChunkedBody {
 
   /** The next bytes of the body. Resolves when more may come; those of a stream are free then. */
   async add(piece: Uint8Array, isLast: boolean): Promise<void> {
-    let rest = piece;
-    while (rest.length > 0) {
+    for (let rest = piece; rest.length > 0;) {
       const room = await this.#room();
+      const part = rest.subarray(0, room);
       if (!this.#options.counted) {
-        const part = rest.subarray(0, room);
         rest = rest.subarray(part.length);
         await this.#append(part, isLast && rest.length === 0);
         continue;
       }
-      if (this.#slab.length === 0) await this.#lease.take(SLAB_BYTES, this.#options.signal);
-      // no await from here to `#append`: sealing a chunk takes its slab away
-      const copy = this.#copyIntoSlab(rest.subarray(0, room));
-      rest = rest.subarray(copy.length);
-      await this.#append(copy, isLast && rest.length === 0);
+      if (this.#chunk?.filling === undefined) await this.#lease.take(SLAB_BYTES, this.#options.signal);
+      // no await from here on: sealing a chunk takes its slab away
+      rest = rest.subarray(this.#copyIntoSlab(part));
+      this.#sealWhenFull(isLast && rest.length === 0);
     }
   }
 
@@ -122,16 +127,39 @@ export class ChunkedBody {
     this.#lease.close();
   }
 
-  #copyIntoSlab(bytes: Uint8Array): Uint8Array {
+  /** Copies what fits; answers how many bytes. */
+  #copyIntoSlab(bytes: Uint8Array): number {
     const chunk = (this.#chunk ??= this.#openChunk());
-    if (this.#slab.length === 0) {
-      this.#slab = this.#slabs.pop() ?? new Uint8Array(SLAB_BYTES);
-      chunk.slabs.push(this.#slab);
-    }
-    const copy = this.#slab.subarray(0, bytes.length);
-    copy.set(bytes.subarray(0, copy.length));
-    this.#slab = this.#slab.subarray(copy.length);
-    return copy;
+    const filling = (chunk.filling ??= this.#takeSlab(chunk));
+    const part = bytes.subarray(0, SLAB_BYTES - filling.filled);
+    filling.slab.set(part, filling.filled);
+    filling.filled += part.length;
+    chunk.bytes += part.length;
+    if (filling.filled === SLAB_BYTES) this.#endSlab(chunk);
+    return part.length;
+  }
+
+  #takeSlab(chunk: OpenChunk): Filling {
+    const slab = this.#slabs.pop() ?? new Uint8Array(new SharedArrayBuffer(SLAB_BYTES));
+    chunk.slabs.push(slab);
+    return { slab, filled: 0 };
+  }
+
+  /** Gives the bytes of the chunk's last slab to the hashes. */
+  #endSlab(chunk: OpenChunk): void {
+    const { filling } = chunk;
+    if (filling === undefined) return;
+    chunk.filling = undefined;
+    void this.#hash(chunk, filling.slab.subarray(0, filling.filled)).catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  #hash(chunk: OpenChunk, piece: Uint8Array): Promise<void> {
+    chunk.pieces.push(piece);
+    const read = allDone([this.#session.update(piece), chunk.session.update(piece), this.#sha256?.update(piece)]);
+    chunk.reads.push(read);
+    return read;
   }
 
   /** Bytes that the open chunk may still take, at least 1. */
@@ -145,32 +173,33 @@ export class ChunkedBody {
 
   async #append(piece: Uint8Array, isLast: boolean): Promise<void> {
     const chunk = (this.#chunk ??= this.#openChunk());
-    const joined = join(chunk.pieces.at(-1), piece);
-    if (joined === undefined) chunk.pieces.push(piece);
-    else chunk.pieces[chunk.pieces.length - 1] = joined;
     chunk.bytes += piece.length;
-    // all in one turn: the budget may seal the chunk at any await
-    const hashed = [this.#session.update(piece), chunk.session.update(piece), this.#sha256?.update(piece)];
-    if (!isLast && (chunk.bytes >= this.#options.chunkBytes || this.#lease.asked())) this.#seal(false);
-    await allDone(hashed);
+    const read = this.#hash(chunk, piece);
+    this.#sealWhenFull(isLast);
+    await read;
+  }
+
+  #sealWhenFull(isLast: boolean): void {
+    const isFull = this.#chunk !== undefined && this.#chunk.bytes >= this.#options.chunkBytes;
+    if (!isLast && (isFull || this.#lease.asked())) this.#seal(false);
   }
 
   #openChunk(): OpenChunk {
     const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
-    return { pieces: [], slabs: [], session, bytes: 0 };
+    return { pieces: [], slabs: [], session, reads: [], filling: undefined, bytes: 0 };
   }
 
   /** Begins to store the open chunk. Synchronous, so that the budget may call it whenever memory is wanted. */
   #seal(isLast: boolean): void {
     const chunk = this.#chunk;
     if (chunk === undefined || this.#ended) return;
+    this.#endSlab(chunk);
     this.#chunk = undefined;
-    this.#slab = NO_BYTES;
     const heldBytes = chunk.slabs.length * SLAB_BYTES;
     this.#lease.handOn(heldBytes);
     const index = this.#manifest.push(undefined) - 1;
-    const replayed = index === 0 && !isLast && this.#wantsSha256 ? this.#startSha256(chunk) : undefined;
-    const storing = this.#store(chunk, index, replayed).catch((error: unknown) => {
+    if (index === 0 && !isLast && this.#wantsSha256) this.#startSha256(chunk);
+    const storing = this.#store(chunk, index).catch((error: unknown) => {
       this.#failure ??= { error };
     });
     this.#storing.add(storing);
@@ -181,17 +210,23 @@ export class ChunkedBody {
     });
   }
 
-  #startSha256(first: OpenChunk): Promise<void> {
+  #startSha256(first: OpenChunk): void {
     const session = this.#hashing.session(['sha256'], sizeHint(this.#options));
     this.#sha256 = session;
-    return allDone(first.pieces.map((piece) => session.update(piece)));
+    first.reads.push(allDone(first.pieces.map((piece) => session.update(piece))));
   }
 
-  async #store(chunk: OpenChunk, index: number, replayed: Promise<void> | undefined): Promise<void> {
-    await replayed;
-    const hash: ChunkHash = `sha256:${toHex(digestOf(await chunk.session.digest(), 'sha256'))}`;
-    await this.#placer.place({ hash, kind: 'data', data: chunk.pieces, length: chunk.bytes });
-    this.#manifest[index] = { hash, length: chunk.bytes };
+  /** Settles when nothing reads the chunk's memory any more. */
+  async #store({ pieces, session, reads, bytes: length }: OpenChunk, index: number): Promise<void> {
+    try {
+      const hash: ChunkHash = `sha256:${toHex(digestOf(await session.digest(), 'sha256'))}`;
+      await this.#placer.place({ hash, kind: 'data', data: pieces, length });
+      this.#manifest[index] = { hash, length };
+    } finally {
+      // the hashes of the whole body may be behind the chunk's own
+      await Promise.allSettled(reads);
+    }
+    await Promise.all(reads);
   }
 
   async #wholeSha256(manifest: readonly ManifestEntry[]): Promise<Digests> {
@@ -217,11 +252,4 @@ function sizeHint({ expectedBytes }: ChunkedBodyOptions): { readonly expectedByt
 /** Waits for those that are promises; one that rejects rejects, and none is left unheard. */
 async function allDone(updates: readonly (Promise<void> | void)[]): Promise<void> {
   await Promise.all(updates.filter((update) => update instanceof Promise));
-}
-
-/** Both as one view, when `next` lies right behind `last`. */
-function join(last: Uint8Array | undefined, next: Uint8Array): Uint8Array | undefined {
-  if (last === undefined || last.buffer !== next.buffer || last.byteOffset + last.length !== next.byteOffset)
-    return undefined;
-  return new Uint8Array(next.buffer, last.byteOffset, last.length + next.length);
 }

@@ -35,8 +35,9 @@ export class InlineSession implements HashSession {
 }
 
 /**
- * Hashes on worker threads, all algorithms side by side. `update` copies into shared memory, so the caller's bytes are
- * free as soon as it resolves; it waits only when all the pool's memory is in use. A stream that ends within its first
+ * Hashes on worker threads, all algorithms side by side. Bytes in shared memory are read where they are, and `update`
+ * resolves when every worker has read them. Of other bytes `update` makes a copy in shared memory, so that they are free as
+ * soon as it resolves; it waits only when all the pool's memory is in use. A stream that ends within its first
  * slot never leaves this thread.
  */
 export class PooledSession implements HashSession, SlotHolder {
@@ -56,6 +57,7 @@ export class PooledSession implements HashSession, SlotHolder {
 
   update(bytes: Uint8Array): Promise<void> | void {
     this.#assertLive();
+    if (bytes.buffer instanceof SharedArrayBuffer) return this.#updateInPlace(bytes, bytes.buffer);
     if (this.#tail === undefined && this.#slot !== undefined && bytes.length < this.#pool.slotBytes - this.#filled) {
       this.#fill(this.#slot, bytes);
       return;
@@ -93,7 +95,17 @@ export class PooledSession implements HashSession, SlotHolder {
     this.#slot = undefined;
     this.#filled = 0;
     this.#pool.unhold(this);
-    void this.#dispatch(slot, length);
+    void this.#dispatchSlot(slot, length);
+  }
+
+  /** Every lane gets its messages in this order, so nothing needs to wait but for copies that are not made yet. */
+  async #updateInPlace({ byteOffset: offset, length }: Uint8Array, memory: SharedArrayBuffer): Promise<void> {
+    if (this.#tail !== undefined) {
+      await this.#tail;
+      this.#assertLive();
+    }
+    this.flush();
+    await this.#dispatch({ memory, offset, length });
   }
 
   async #updateSlowly(previous: Promise<void> | undefined, bytes: Uint8Array): Promise<void> {
@@ -126,22 +138,29 @@ export class PooledSession implements HashSession, SlotHolder {
     else this.#pool.hold(this);
   }
 
-  /** Lets every lane read the slot, then gives it back. Never rejects: a failure is kept for the next call. */
-  async #dispatch(slot: Slot, length: number): Promise<void> {
+  async #dispatchSlot(slot: Slot, length: number): Promise<void> {
+    await this.#dispatch({ offset: slot.offset, length });
+    this.#pool.release(slot);
+  }
+
+  /** Lets every lane read a region. Never rejects: a failure is kept for the next call. */
+  async #dispatch(region: {
+    readonly memory?: SharedArrayBuffer;
+    readonly offset: number;
+    readonly length: number;
+  }): Promise<void> {
     try {
       if (this.#lanes.length === 0) this.#lanes = this.#pool.lanes(this.#algorithms);
       const answers = this.#lanes.map(({ id, algorithm, thread }) =>
-        thread.ask({ op: 'update', lane: id, algorithm, offset: slot.offset, length }),
+        thread.ask({ op: 'update', lane: id, algorithm, ...region }),
       );
-      // all, not race: a slot that one lane still reads must not be filled anew
+      // all, not race: a region that one lane still reads must not be filled anew
       const failed = (await Promise.allSettled(answers)).find((answer) => answer.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     } catch (error) {
       const failure =
         error instanceof SkerryError ? error : new SkerryError('Internal', 'hashing failed', { cause: error });
       if (this.#failure === undefined) this.#fail(failure);
-    } finally {
-      this.#pool.release(slot);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * A hash worker thread. Bytes come as regions of one SharedArrayBuffer (`workerData`), so a message carries two numbers
- * and no data. Every `update` and `finish` is answered once, in order; `abandon` is not answered. What throws here ends
+ * A hash worker thread. Bytes come as regions of a SharedArrayBuffer (the pool's `workerData`, or the caller's own), so a
+ * message carries two numbers and no data. Every `update` and `finish` is answered once, in order; `abandon` is not answered. What throws here ends
  * the thread, and the pool fails the sessions that were on it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
@@ -13,6 +13,8 @@ export type HashMessage =
       readonly op: 'update';
       readonly lane: number;
       readonly algorithm: HashAlgorithm;
+      /** Where the bytes lie; absent: in the pool's own memory. */
+      readonly memory?: SharedArrayBuffer;
       readonly offset: number;
       readonly length: number;
     }
@@ -38,7 +40,10 @@ function answer(message: Exclude<HashMessage, { readonly op: 'abandon' }>): Hash
     digest = createDigest(message.algorithm);
     lanes.set(message.lane, digest);
   }
-  digest.update(shared.subarray(message.offset, message.offset + message.length));
+  const { memory, offset, length } = message;
+  digest.update(
+    memory === undefined ? shared.subarray(offset, offset + length) : new Uint8Array(memory, offset, length),
+  );
   return undefined;
 }
 
