@@ -1,0 +1,50 @@
+/**
+ * Whether this site may stamp ops with its own clock (rule 11). A wall clock that jumps forward against the monotonic one, or
+ * that lies far behind the site's own HLC, must not get into stamps: they would win over everybody's for as long as the
+ * error is large. What is stamped elsewhere is judged where it arrives.
+ */
+import { SkerryError, type Clock, type Hlc } from '../contracts/index.ts';
+import { hlcWallMs } from './hlc.ts';
+
+export interface ClockGuard {
+  /** Throws `ClockUntrusted` (retryable; details: `reason`, milliseconds) when an op must not be stamped now. `hlc`: the last reading. */
+  check(hlc: Hlc): void;
+  /**
+   * Somebody vouches for the wall clock as it is now: an operator, or a peer whose clock agrees. A jump of the past is forgotten.
+   */
+  trust(): void;
+}
+
+export interface ClockGuardDeps {
+  readonly clock: Clock;
+  readonly maxClockDriftMs: number;
+}
+
+export function createClockGuard({ clock, maxClockDriftMs }: ClockGuardDeps): ClockGuard {
+  /** Wall minus monotonic time when it was last believed. Slow correction by NTP moves it along. */
+  let offsetMs = clock.wallMs() - clock.monotonicMs();
+
+  return {
+    check(hlc) {
+      const wallMs = clock.wallMs();
+      const nowOffsetMs = wallMs - clock.monotonicMs();
+      const jumpMs = nowOffsetMs - offsetMs;
+      if (jumpMs > maxClockDriftMs) throw untrusted('wall clock jumped forward', jumpMs, maxClockDriftMs);
+      offsetMs = nowOffsetMs;
+      const aheadMs = hlcWallMs(hlc) - wallMs;
+      if (aheadMs > maxClockDriftMs)
+        throw untrusted('wall clock is behind what this site has stamped', aheadMs, maxClockDriftMs);
+    },
+    trust() {
+      offsetMs = clock.wallMs() - clock.monotonicMs();
+    },
+  };
+}
+
+function untrusted(reason: string, driftMs: number, maxClockDriftMs: number): SkerryError {
+  return new SkerryError(
+    'ClockUntrusted',
+    `writes are refused: the ${reason}, by ${Math.round(driftMs)} ms (maxClockDriftMs is ${maxClockDriftMs}); correct the clock`,
+    { details: { reason, driftMs, maxClockDriftMs } },
+  );
+}
