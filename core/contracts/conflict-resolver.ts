@@ -7,7 +7,7 @@
  * The laws are Garage's (`util/crdt`), the conformance kit checks them as properties.
  */
 import type { Lifecycle } from './lifecycle.ts';
-import type { Op, Stamp, VersionPut, VersionRemove } from './model.ts';
+import type { Op, SiteId, Stamp, VersionPut, VersionRemove } from './model.ts';
 
 /** A version or removal of one key, none of which saw another. */
 export type ConflictCandidate = Op<VersionPut> | Op<VersionRemove>;
@@ -19,7 +19,27 @@ export interface Resolution {
   readonly losers: 'conflict' | 'sibling';
 }
 
+/** Only one site accepts writes of buckets and objects; the others are replicas and refuse them (`AccessDenied`, naming the primary). */
+export interface WriterRule {
+  /** The primary until one is promoted; absent: not known here, and not this site. */
+  readonly primary?: SiteId;
+  /** Where clients find it; for people who read the refusal. */
+  readonly primaryUrl?: string;
+  /** Where clients find this site: what the others tell once it is promoted. */
+  readonly url?: string;
+}
+
+/** Who is primary. */
+export interface PrimaryRole {
+  readonly site: SiteId;
+  /** Rises with every promotion; 0: by configuration alone. A write of a lower epoch loses to any of a higher one. */
+  readonly epoch: number;
+  readonly url?: string;
+}
+
 export interface ConflictResolver extends Lifecycle {
+  /** Absent: every site accepts writes. */
+  readonly writers?: WriterRule;
   /** At least one candidate; stamps are distinct except for exact duplicates. */
   resolve(candidates: readonly ConflictCandidate[]): Resolution;
 }

@@ -22,6 +22,7 @@ import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
 import { bucketKey, clockKey, oplogKey } from './keys.ts';
 import type { BucketRecord, ClockRecord } from './records.ts';
+import type { WriteGate } from './primary.ts';
 import { makeStamp, stampDot, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { allNeeded, isReadNeeded, transact, type ReadNeeded, type Txn } from './txn.ts';
@@ -73,6 +74,8 @@ export interface CommitterDeps {
   readonly maxClockDriftMs: number;
   /** Throws when this site must not write now, given its own clock's last reading. */
   readonly checkWrites?: (hlc: Hlc) => void;
+  /** Who may author what, decided by state: asked for every own op. */
+  readonly gate?: WriteGate;
   /** Most intents of one flush, default 256. */
   readonly groupMax?: number;
 }
@@ -140,7 +143,7 @@ async function flush(deps: CommitterDeps, group: readonly Queued[]): Promise<voi
     decided = await transact(
       deps.metaStore,
       {
-        keys: [clockKey, ...ready.flatMap(({ intent }) => intent.reads.keys ?? [])],
+        keys: [clockKey, ...(deps.gate?.keys ?? []), ...ready.flatMap(({ intent }) => intent.reads.keys ?? [])],
         ranges: ready.flatMap(({ intent }) => intent.reads.ranges ?? []),
       },
       (txn) => decideGroup(deps, ready, txn),
@@ -194,6 +197,7 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
     },
     author(body, local) {
       deps.checkWrites?.(clock.hlc);
+      deps.gate?.check(txn, body);
       if (clock.merging) refuseUncovered(txn, clock, body);
       const dot = { origin: deps.origin, seq: seqOf(clock.vector, deps.origin) + 1 };
       const hlc = nextHlc(clock.hlc, nowMs);

@@ -2,21 +2,24 @@
  * The engine of one site: every rule of storage, over ports. Composes the committer (the only writer), ingest and object
  * reader (bytes), listing and multipart, identities, and the background work that gives space back.
  */
-import type {
-  ChunkStore,
-  Clock,
-  Hashing,
-  Identity,
-  Incarnation,
-  Lifecycle,
-  Logger,
-  MetaStore,
-  ObjectService,
-  Op,
-  Random,
-  SiteId,
-  Timers,
-  VersionVector,
+import {
+  SkerryError,
+  type ChunkStore,
+  type Clock,
+  type ConflictResolver,
+  type Hashing,
+  type Identity,
+  type Incarnation,
+  type Lifecycle,
+  type Logger,
+  type MetaStore,
+  type ObjectService,
+  type Op,
+  type PrimaryRole,
+  type Random,
+  type SiteId,
+  type Timers,
+  type VersionVector,
 } from '../contracts/index.ts';
 import { createBuckets } from './buckets.ts';
 import { createCausality, type Causality } from './causality.ts';
@@ -34,6 +37,7 @@ import { createOpLog, type OpLog } from './op-log.ts';
 import { bytesOf, openObject, readSmall } from './open-object.ts';
 import { createPins } from './pins.ts';
 import { createObjectReader, stablePieces } from './read-object.ts';
+import { createWriteGate, promote, readPrimary, refuseEarly } from './primary.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { resolveConflict } from './resolve-conflict.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
@@ -79,8 +83,8 @@ export interface EngineDeps {
     readonly committed: (ops: readonly Op[]) => void;
   };
   readonly options?: EngineOptions;
-  /** Says what losers of conflicts are shown as; absent: under conflicts only. */
-  readonly conflictResolver?: Verdict;
+  /** Says what losers of conflicts are shown as (absent: under conflicts only), and who may write. */
+  readonly conflictResolver?: Verdict & Pick<ConflictResolver, 'writers'>;
 }
 
 export interface Engine extends Lifecycle {
@@ -91,6 +95,10 @@ export interface Engine extends Lifecycle {
   readonly replica: Replica;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
+  /** `undefined`: every site accepts writes, or who is primary is not known here. */
+  primary(): Promise<PrimaryRole | undefined>;
+  /** Makes this site the primary, under a new fencing epoch. `NotSupported` where every site accepts writes. */
+  promote(): Promise<PrimaryRole>;
 }
 
 interface Parts {
@@ -110,9 +118,11 @@ export function createEngine(given: EngineDeps): Engine {
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);
   const causality = createCausality({ ...deps, reader: metaStore });
+  const writers = deps.conflictResolver?.writers;
   const committer = createCommitter({
     ...deps,
     origin,
+    ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
     maxClockDriftMs: deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
     onCommitted(ops, effects) {
       if (ops.length > 0) opLog.append(ops);
@@ -125,8 +135,9 @@ export function createEngine(given: EngineDeps): Engine {
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
+  const primary = writers && { ...deps, reader: metaStore, writers, committer };
   return {
-    objects,
+    objects: primary ? refuseEarly(objects, primary) : objects,
     identities,
     garbage,
     replica: createReplica({ ...deps, reader: metaStore, committer, reclaimer, origin }),
@@ -142,6 +153,14 @@ export function createEngine(given: EngineDeps): Engine {
       return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
     },
     counts: () => countAll(metaStore),
+    primary: async () => primary && readPrimary(primary),
+    async promote() {
+      if (primary) return promote(primary);
+      throw new SkerryError(
+        'NotSupported',
+        'every site accepts writes here: only a fleet of resolver-primary has a primary',
+      );
+    },
   };
 }
 

@@ -104,7 +104,16 @@ async function seedBuckets({ loaded, identities, objects }: SeedDeps): Promise<v
       ]);
     }
     if (await bucketExists(objects, bucket)) continue;
-    await objects.createBucket({ bucket, owner: defaultOwner(identities.list()) });
+    await seedBucket(objects, bucket, defaultOwner(identities.list()));
+  }
+}
+
+/** A replica's buckets are the primary's to create. */
+async function seedBucket(objects: ObjectService, bucket: string, owner: string): Promise<void> {
+  try {
+    await objects.createBucket({ bucket, owner });
+  } catch (error) {
+    if (!isSkerryError(error, 'AccessDenied') || error.details['role'] !== 'replica') throw error;
   }
 }
 

@@ -6,7 +6,7 @@ const FOLDERS = {
   'chunk-store': { fs: 'chunks-fs', memory: 'chunks-memory' },
   transport: { http: 'transport-http', memory: 'transport-memory' },
   auth: { sigv4: 'auth-sigv4', anonymous: 'auth-anonymous' },
-  'conflict-resolver': { lww: 'resolver-lww', 'keep-both': 'resolver-keep-both' },
+  'conflict-resolver': { lww: 'resolver-lww', 'keep-both': 'resolver-keep-both', primary: 'resolver-primary' },
   gateway: { s3: 'gateway-s3', admin: 'gateway-admin' },
 } as const satisfies Record<PluginKind, Readonly<Record<string, string>>>;
 

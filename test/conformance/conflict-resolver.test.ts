@@ -8,13 +8,21 @@ import { conflictResolverMutants } from '../../harness/conformance/mutants/confl
 import { collectTests, runTests } from '../../harness/conformance/runner.ts';
 import keepBoth from '../../plugins/resolver-keep-both/index.ts';
 import lww from '../../plugins/resolver-lww/index.ts';
+import primary from '../../plugins/resolver-primary/index.ts';
 
-for (const plugin of [lww, keepBoth]) {
-  describe(plugin.name, () => {
+const { deps } = createAuthWorld();
+const SHIPPED = [
+  { ...lww, make: () => lww.create(deps, {}) },
+  { ...keepBoth, make: () => keepBoth.create(deps, {}) },
+  { ...primary, make: () => primary.create(deps, { role: 'replica' }) },
+];
+
+for (const { name, supports, make } of SHIPPED) {
+  describe(name, () => {
     conflictResolverConformance({
       test,
-      supports: plugin.supports,
-      create: async () => ({ port: plugin.create(createAuthWorld().deps, {}) }),
+      supports,
+      create: async () => ({ port: make() }),
     });
   });
 }

@@ -64,7 +64,8 @@ export async function wholeSite({
   };
   const engine = createEngine(deps);
   await engine.open();
-  await engine.objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+  const isReplica = conflictResolver?.writers !== undefined && conflictResolver.writers.primary !== siteId;
+  if (!isReplica) await engine.objects.createBucket({ bucket: BUCKET, owner: 'owner' });
   return {
     engine,
     objects: engine.objects,
