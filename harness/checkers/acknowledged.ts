@@ -18,7 +18,7 @@ export function acknowledgedChecker(): Checker {
       const fail = (message: string): void =>
         view.fail('acknowledged', `${call.step} (${call.op.type}) at ${call.site}: ${message}`);
       if (call.outcome.kind === 'refused') {
-        if (isBug(call)) fail(`${call.outcome.code}: ${call.outcome.message}`);
+        if (isBug(call, view)) fail(`${call.outcome.code}: ${call.outcome.message}`);
         if (call.op.type === 'put') refused.add(call.step);
       }
       if (call.outcome.kind !== 'done') return;
@@ -65,8 +65,11 @@ const FAIR = new Set([
   'ClockUntrusted',
 ]);
 
-function isBug({ op, outcome }: CallRecord): boolean {
-  if (outcome.kind !== 'refused' || FAIR.has(outcome.code)) return false;
+function isBug({ op, outcome }: CallRecord, { replicates }: WorldView): boolean {
+  if (outcome.kind !== 'refused') return false;
+  // nothing that a site alone works on is ever missing
+  if (FAIR.has(outcome.code)) return outcome.code === 'Unavailable' && !replicates;
+  if (outcome.code === 'InvalidPart') return op.type !== 'multipart' || op.resend === undefined;
   return !(outcome.code === 'IncompleteBody' && op.type === 'put' && op.stream?.breaksOff === true);
 }
 

@@ -43,5 +43,7 @@ export interface Checker {
   /** From time to time while sites run; it sees every disk between two events. */
   onLook?(view: WorldView): Promise<void>;
   /** All faults healed, all sites up and quiet. */
+  atRest?(view: WorldView): Promise<void>;
+  /** The same, after a last power cut that took everything that was not durable. */
   atEnd?(view: WorldView): Promise<void>;
 }

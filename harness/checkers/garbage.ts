@@ -2,32 +2,36 @@
 import { createHash } from 'node:crypto';
 import type { ChunkStore, Locator, MetaReader } from '../../core/contracts/index.ts';
 import { garbagePrefix, tupleRange } from '../../core/engine/keys.ts';
-import {
-  decodeRecord,
-  type ChunkRow,
-  type ConflictRecord,
-  type HeadRecord,
-  type TombstoneRecord,
-  type VersionRecord,
-} from '../../core/engine/records.ts';
-import type { Checker } from './checker.ts';
+import { decodeRecord, type ChunkRow } from '../../core/engine/records.ts';
+import type { Checker, SiteView, WorldView } from './checker.ts';
+import { expectedRefs, keptVersions } from './expected-refs.ts';
 import { scanAll } from './dump.ts';
 
 export function garbageChecker(): Checker {
+  const failure =
+    (site: SiteView, view: WorldView): Fail =>
+    (message) =>
+      view.fail('garbage', `${site.name}: ${message}`);
   return {
     name: 'garbage',
+    async atRest(view) {
+      // what a boot that ended or a failing disk left behind no row remembers: it is for a collector that scans
+      for (const site of view.sites.filter(({ boots, faults }) => boots === 1 && faults.met === 0)) {
+        const wanted = await referenced(site.meta.reader);
+        await site.chunks.inspect((store) => checkSpace(store, wanted, failure(site, view)));
+      }
+    },
     async atEnd(view) {
       for (const site of view.sites) {
-        const fail = (message: string): void => view.fail('garbage', `${site.name}: ${message}`);
+        const fail = failure(site, view);
         const queued = await site.meta.reader.scan({ space: 'queues', ...tupleRange(garbagePrefix()), limit: 10 });
         if (queued.length > 0) fail('the garbage queue is not drained');
         const wanted = await referenced(site.meta.reader);
-        await checkReferences(site.meta.reader, view.movesBytes || !view.replicates, fail);
         await site.chunks.inspect(async (store) => {
           await checkBytes(store, wanted, fail);
-          // what a boot that ended or a failing disk left behind no row remembers: it is for a collector that scans
-          if (site.boots === 1 && site.faults.met === 0) await checkSpace(store, wanted, fail);
+          await checkHolders(site.meta.reader, store, fail);
         });
+        await checkReferences(site.meta.reader, view.movesBytes || !view.replicates, fail);
       }
     },
   };
@@ -41,19 +45,10 @@ async function referenced(reader: MetaReader): Promise<ReadonlyMap<Locator, stri
   for (const { key, value } of await scanAll(reader, 'chunks')) {
     wanted.set(decodeRecord<ChunkRow>(value).locator, Buffer.from(key).toString('utf8'));
   }
-  const own = (version: VersionRecord | undefined): void => {
-    const hash = version?.content?.manifest[0]?.hash;
-    if (version?.local?.locator !== undefined && hash !== undefined) wanted.set(version.local.locator, hash);
-  };
-  for (const space of ['heads', 'versions'] as const) {
-    for (const { value } of await scanAll(reader, space)) {
-      const record = decodeRecord<HeadRecord>(value);
-      own(record);
-      own(record.shadow?.record);
-    }
+  for (const { local, content } of await keptVersions(reader)) {
+    const hash = content?.manifest[0]?.hash;
+    if (local?.locator !== undefined && hash !== undefined) wanted.set(local.locator, hash);
   }
-  for (const { value } of await scanAll(reader, 'tombstones')) own(decodeRecord<TombstoneRecord>(value).kept);
-  for (const { value } of await scanAll(reader, 'conflicts')) own(decodeRecord<ConflictRecord>(value).loser);
   return wanted;
 }
 
@@ -66,6 +61,15 @@ async function checkReferences(reader: MetaReader, hasAllBytes: boolean, fail: F
   for (const { key } of await scanAll(reader, 'chunks')) stored.add(Buffer.from(key).toString('utf8'));
   for (const hash of stored) if (!held.has(hash)) fail(`${hash} is kept and nobody holds it`);
   if (hasAllBytes) for (const hash of held) if (!stored.has(hash)) fail(`${hash} is held and not kept`);
+}
+
+/** Rows of `refs` are those that versions, nodes and parts need, and no others. */
+async function checkHolders(reader: MetaReader, store: ChunkStore, fail: Fail): Promise<void> {
+  const wanted = await expectedRefs(reader, store);
+  const stored = new Set((await scanAll(reader, 'refs')).map(({ key }) => Buffer.from(key).toString('latin1')));
+  for (const row of wanted) if (!stored.has(row)) fail(`no row says that ${row.replace('\0', ' is held by ')}`);
+  for (const row of stored)
+    if (!wanted.has(row)) fail(`${row.replace('\0', ' is held by ')}, which is gone or does not need it`);
 }
 
 async function checkBytes(store: ChunkStore, wanted: ReadonlyMap<Locator, string>, fail: Fail): Promise<void> {

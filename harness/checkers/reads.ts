@@ -58,8 +58,7 @@ function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteVie
   return (answer) => {
     if (answer === current(ops)) return true;
     if (!ops.some(isForeign)) return false;
-    if (answer === 'Unavailable')
-      return !view.movesBytes || ops.some((op) => isForeign(op) && op.body.type === 'version.put');
+    if (answer === 'Unavailable') return !view.movesBytes;
     // an older version, while the bytes of a newer one are still on their way here
     const newest = answer === 'NoSuchKey' ? '' : answer;
     const arrived = ops.filter((op) => !(isForeign(op) && op.body.type === 'version.put' && op.stamp > newest));

@@ -190,13 +190,6 @@ export const engineMutations: readonly Mutation[] = [
     'const lost = records.filter((locator) => locator === undefined);',
   ),
   inEngine(
-    'refusalKeepsClock',
-    'a rejected request changed nothing',
-    'committer.ts',
-    'clock = before.clock;',
-    'clock = { ...before.clock, vector: clock.vector };',
-  ),
-  inEngine(
     'copySharesUnpinned',
     'rule 14: nothing that a running write relies on is reclaimed',
     'objects.ts',

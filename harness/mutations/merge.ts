@@ -82,13 +82,6 @@ export const mergeMutations: readonly Mutation[] = [
     ') return',
   ),
   inMerge(
-    'gapAccepted',
-    'rule 2: a gap is refetched, never skipped',
-    'committer.ts',
-    'if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1 ||',
-    'if (op.dot.seq < seqOf(vector, op.dot.origin) + 1 ||',
-  ),
-  inMerge(
     'duplicateApplied',
     'rule 2: apply is idempotent',
     'committer.ts',
@@ -115,13 +108,6 @@ export const mergeMutations: readonly Mutation[] = [
     'replica-ops.ts',
     'const lacking = Object.keys(vector).filter((origin) =>',
     'const lacking = Object.keys(vector).filter((origin) => origin === deps.origin &&',
-  ),
-  inMerge(
-    'pageSkipsOps',
-    'rule 3: the cursor is the vector',
-    'replica-ops.ts',
-    "return { kind: 'ops', ops, more: ops.length < missing };",
-    "return { kind: 'ops', ops: ops.filter((_, i) => i !== 5), more: ops.length < missing };",
   ),
   inMerge(
     'pendingShown',

@@ -88,8 +88,11 @@ export class World {
     for (let atMs = LOOK_EVERY_MS; atMs < activeMs; atMs += LOOK_EVERY_MS)
       this.scheduler.after(atMs, 'look', () => this.#look());
     await this.#runUntil(activeMs);
-    if (!this.#hasFailed()) await this.#settle();
-    if (!this.#hasFailed()) await this.#ask('atEnd');
+    await this.#settle();
+    await this.#ask('atRest');
+    await this.#loseWhatIsNotDurable();
+    await this.#settle();
+    await this.#ask('atEnd');
   }
 
   onCommit(commit: Commit): void {
@@ -114,6 +117,7 @@ export class World {
 
   /** Everything healed: waits until all is done and one, then collects garbage. */
   async #settle(): Promise<void> {
+    if (this.#hasFailed()) return;
     healAll(this);
     const deadlineMs = this.scheduler.nowMs + this.#plan.settleMs;
     do await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
@@ -123,6 +127,18 @@ export class World {
     }
     await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
     for (const step of this.#running) this.fail('liveness', `${step} was never answered`);
+  }
+
+  /** Power off everywhere, and nothing unsynced survives. */
+  async #loseWhatIsNotDurable(): Promise<void> {
+    if (this.#hasFailed()) return;
+    this.scheduler.after(0, 'last power cut', () => {
+      for (const site of this.sites) {
+        site.survival = 0;
+        site.crash();
+      }
+    });
+    await this.#runUntil(this.scheduler.nowMs + 1);
   }
 
   async #isAtRest(): Promise<boolean> {
@@ -176,7 +192,7 @@ export class World {
     return this.#ask('onLook');
   }
 
-  async #ask(moment: 'onLook' | 'atEnd'): Promise<void> {
+  async #ask(moment: 'onLook' | 'atRest' | 'atEnd'): Promise<void> {
     for (const checker of this.#checkers) {
       if (!this.#hasFailed()) await checker[moment]?.(this.#view);
     }

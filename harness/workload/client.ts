@@ -234,19 +234,19 @@ async function multipart(step: ClientStep, op: Op<'multipart'>, { sleep }: Clien
   );
   if (created === undefined) return;
   const ref: UploadRef = { bucket, key, uploadId: created.uploadId };
-  const sendPart = async (index: number): Promise<string | undefined> => {
-    const body = { bytes: bytesOf(op.parts[index] as Body) };
-    const part = await call(nothing, (objects) => objects.putPart({ ...ref, number: index + 1, body }));
+  const sendPart = async (index: number, body: Body): Promise<string | undefined> => {
+    const bytes = bytesOf(body);
+    const part = await call(nothing, (objects) => objects.putPart({ ...ref, number: index + 1, body: { bytes } }));
     return part?.etag;
   };
   const parts: { readonly number: number; readonly etag: string }[] = [];
-  for (let i = 0; i < op.parts.length; i++) {
-    const etag = await sendPart(i);
+  for (const [i, body] of op.parts.entries()) {
+    const etag = await sendPart(i, body);
     if (etag === undefined) return;
     parts.push({ number: i + 1, etag });
     await sleep(op.pauseMs);
   }
-  const resent = op.resendPart === undefined ? undefined : sendPart(op.resendPart);
+  const resent = op.resend && sendPart(op.resend.part, op.resend.body);
   await endUpload(op, call, ref, parts);
   await resent;
 }

@@ -108,7 +108,11 @@ class Mix {
 
   #put(on: { readonly bucket: string; readonly key: string }): ClientOp {
     const draw = this.#draw;
-    const stream = { pieceBytes: 1 + draw.below(400), pauseMs: draw.between(0, 20), breaksOff: draw.chance(0.2) };
+    const stream = {
+      pieceBytes: 1 + draw.below(400),
+      pauseMs: draw.between(0, draw.chance(0.3) ? 150 : 20),
+      breaksOff: draw.chance(0.2),
+    };
     return {
       type: 'put',
       ...on,
@@ -117,6 +121,12 @@ class Mix {
       ...(draw.chance(0.2) ? { tag: `t${draw.below(9)}` } : {}),
       ...(draw.chance(0.25) ? { stream } : {}),
     };
+  }
+
+  /** Half the time what was sent before, so that the completion may go through. */
+  #resend(parts: readonly Body[]): { readonly part: number; readonly body: Body } {
+    const part = this.#draw.below(parts.length);
+    return { part, body: this.#draw.chance(0.5) ? (parts[part] as Body) : { content: 7, size: 200 } };
   }
 
   #multipart(on: { readonly bucket: string; readonly key: string }): ClientOp {
@@ -131,7 +141,7 @@ class Mix {
       ...on,
       parts,
       ending,
-      ...(draw.chance(0.3) ? { resendPart: draw.below(parts.length) } : {}),
+      ...(draw.chance(0.4) ? { resend: this.#resend(parts) } : {}),
       pauseMs: draw.between(0, 50),
     };
   }

@@ -37,8 +37,8 @@ export type ClientOp =
       readonly type: 'multipart';
       readonly parts: readonly Body[];
       readonly ending: 'complete' | 'abort' | 'leave' | 'completeTwice';
-      /** This part is sent again, the same bytes, while the upload is being completed. */
-      readonly resendPart?: number;
+      /** This part is sent again while the upload is being completed, with this content. */
+      readonly resend?: { readonly part: number; readonly body: Body };
       readonly pauseMs: number;
     })
   | { readonly type: 'list'; readonly bucket: string }
