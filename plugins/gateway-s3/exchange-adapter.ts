@@ -178,7 +178,7 @@ export class NodeExchange implements Exchange {
       return this.#sendStream(bytes);
     }
     this.#body?.detach();
-    await lingerRead(this.#request, this.#context.timers, this.#context.drainMaxBytes);
+    await lingerRead(this.#request, this.#context.timers);
     this.#response.end();
     return sent;
   }
@@ -243,16 +243,14 @@ function flatHeaders(response: S3Response, body: S3Response['body']): string[] {
   return flat;
 }
 
-/** Read and throw away until the body ends, `maxBytes` have passed, or the time is up. */
-function lingerRead(request: IncomingMessage, timers: Timers, maxBytes: number): Promise<void> {
+/**
+ * Read and throw away until the body ends or the time is up, however much comes: closing with bytes unread resets the connection, and
+ * then a fast client that is still sending never sees its answer.
+ */
+function lingerRead(request: IncomingMessage, timers: Timers): Promise<void> {
   if (request.complete || request.destroyed) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
-  let left = maxBytes;
   const timer = timers.after(LINGER_MS, resolve, { unref: true });
-  request.on('data', (piece: Uint8Array) => {
-    left -= piece.length;
-    if (left < 0) resolve();
-  });
   request.once('end', resolve);
   request.once('close', resolve);
   request.resume();

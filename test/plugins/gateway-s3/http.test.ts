@@ -105,7 +105,7 @@ describe('early answers', () => {
     client.send(Buffer.alloc(200_000, 1));
     const answer = await client.until(/<\/Error>/);
     assert.match(answer, /connection: close/i);
-    client.send(Buffer.alloc(4 * MIB, 1));
+    client.send(Buffer.alloc(16 * MIB, 1)).socket.end();
     await client.closed;
   });
 });
