@@ -20,6 +20,7 @@ export class Peer {
   readonly #abort = new AbortController();
   readonly view: PeerView;
   #loop: Promise<void> | undefined;
+  #isInSession = false;
 
   constructor(site: SiteContext, transport: Transport, { site: name, url }: PeerAddress) {
     const { timers, options, random } = site;
@@ -48,16 +49,21 @@ export class Peer {
     this.view.state = 'stopped';
   }
 
-  /** Takes everything that the peer has now. */
+  /** Takes everything that the peer has now, and what bytes can be had. */
   async pullOnce(): Promise<PullOutcome> {
+    const { fetcher } = this.#site;
     const { signal } = this.#abort;
     const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
+    const source = this.#isInSession ? undefined : chunkSource(this.view.site, this.#calls, protocol);
+    if (source !== undefined) fetcher.pool.connect(source);
     let outcome: PullOutcome;
     let applied = 0;
     do {
       outcome = await pull(this.#site, { calls: this.#calls, view: this.view, protocol, waitMs: 0, signal });
       applied += outcome.applied;
     } while (outcome.applied > 0);
+    await fetcher.drain();
+    if (source !== undefined) fetcher.pool.disconnect(source);
     return { applied, isStuck: outcome.isStuck };
   }
 
@@ -117,6 +123,7 @@ export class Peer {
   async #exchange(call: PushCall, end: () => void): Promise<void> {
     const { fetcher } = this.#site;
     const source = chunkSource(this.view.site, this.#calls, call.protocol);
+    this.#isInSession = true;
     fetcher.pool.connect(source);
     fetcher.retry();
     const loops = [this.#pullLoop(call), this.#pushLoop(call), this.#chunkLoop(call)];
@@ -124,6 +131,7 @@ export class Peer {
       await Promise.race(loops);
     } finally {
       end();
+      this.#isInSession = false;
       fetcher.pool.disconnect(source);
       await Promise.allSettled(loops);
     }

@@ -131,7 +131,6 @@ class SiteReplication implements Replication {
 
   async pullOnce(name: SiteId): Promise<PulledOnce> {
     const { applied } = await this.#peer(name).pullOnce();
-    await this.#site.fetcher.drain();
     const pending = await this.#deps.replica.pending(PENDING_COUNT_MAX);
     return { applied, pendingVersions: pending.length };
   }
