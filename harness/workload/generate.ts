@@ -50,6 +50,8 @@ class Mix {
       Object.entries(WEIGHTS).map(([type, weight]) => [type, draw.chance(0.2) ? 0 : weight * draw.between(0.3, 2)]),
     );
     this.#weights.put = 30;
+    // collection at the worst moment takes a collector that is always at it
+    if (draw.chance(0.2)) this.#weights.collectGarbage = 60;
     if (!removesBuckets) this.#weights.deleteBucket = 0;
   }
 
