@@ -47,8 +47,8 @@ async function attacked(
   }
 }
 
-/** The head of a stream and the beginning of a frame. */
-const FIRST_FRAME = /x-skerry-answer[^]*\r\n\r\n[^]*\x01/;
+/** The head of a stream and the length of its first chunk. */
+const FIRST_FRAME = /x-skerry-answer[^]*\r\n\r\n[0-9a-f]+\r\n/;
 
 /** Status of the answer to a request that is sent as it stands, and ended. */
 async function statusOf(url: string, request: string): Promise<number> {

@@ -171,9 +171,10 @@ describe('a link', () => {
   });
 });
 
+const OPENSSL = 'openssl';
 const tool = (() => {
   try {
-    return execFileSync('openssl', ['version'], { stdio: 'pipe' }).toString();
+    return execFileSync(OPENSSL, ['version'], { stdio: 'pipe' }).toString();
   } catch {
     return undefined;
   }
@@ -182,7 +183,7 @@ const tool = (() => {
 /** An authority, and two certificates for 127.0.0.1: one that it signed, one of a stranger. */
 function certificates(directory: string) {
   const at = (name: string): string => path.join(directory, name);
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe', cwd: directory });
+  const openssl = (...args: string[]): void => void execFileSync(OPENSSL, args, { stdio: 'pipe', cwd: directory });
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   for (const name of ['ca', 'stranger'])
     openssl(
