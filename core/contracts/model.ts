@@ -12,7 +12,9 @@ export type Incarnation = string & { readonly __brand?: 'Incarnation' };
 export type Origin = string & { readonly __brand?: 'Origin' };
 /**
  * Hybrid logical clock reading: 12 hex digits of wall milliseconds, then 4 of the counter. Fixed width, so that
- * comparing the strings by code unit, their bytes in SQL, and the numbers all give the same order.
+ * comparing the strings by code unit, their bytes in SQL, and the numbers all give the same order. In a primary-replica fleet
+ * whose primary was moved `p` and 8 hex digits of the fencing epoch come first; `p` sorts above every digit, so that a newer epoch is
+ * later than any reading of an older one.
  */
 export type Hlc = string & { readonly __brand?: 'Hlc' };
 /**
@@ -162,6 +164,11 @@ export interface VersionRemove {
   readonly key: string;
   /** Stamp of the version to remove, or `null` for the null-version register. */
   readonly target: Stamp | null;
+  /**
+   * True: the bucket has Object Lock, so that a lock that this removal has not seen voids it. Decided by the origin, never
+   * re-derived by a replica. Of versions with a stamp as their target only.
+   */
+  readonly tentative?: boolean;
 }
 
 /** Sets one setting register of one version. `null` clears it. */

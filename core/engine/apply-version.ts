@@ -6,10 +6,12 @@
  */
 import type { Dot, Op, VersionPut, VersionRemove, VersionSetting, VersionVector } from '../contracts/index.ts';
 import type { ApplyContext, ApplyLocal } from './apply-context.ts';
+import { removeOne, setOnRemoved } from './apply-removal.ts';
 import { dropVersion, holdChunks } from './chunk-refs.ts';
 import { tombstoneKey } from './keys.ts';
 import { KeyState, bareVersion } from './key-state.ts';
-import type { TombstoneRecord, VersionLocal, VersionRecord } from './records.ts';
+import { withSetting } from './locks.ts';
+import type { Register, VersionLocal, VersionRecord } from './records.ts';
 import { stampDot } from './stamp.ts';
 import { coversDot } from './vector.ts';
 
@@ -87,31 +89,15 @@ function removeNull(context: ApplyContext, state: KeyState, op: Op<VersionRemove
   else state.addConflict({ stamp: version.stamp, loser: bareVersion(version) });
 }
 
-/** Removal of one version by its stamp: absorbing, so that the version cannot come back. */
-function removeOne(context: ApplyContext, state: KeyState, op: Op<VersionRemove>, target: string): void {
-  const { bucket, key } = op.body;
-  const row = tombstoneKey(bucket, key, target);
-  const known = context.txn.record<TombstoneRecord>(row);
-  if (!known || known.stamp < op.stamp)
-    context.txn.put(row, { stamp: op.stamp, deps: op.deps } satisfies TombstoneRecord);
-  const version = state.version(target);
-  // A null version is a register: only a removal of the register touches it, whatever a peer may send.
-  if (!version || version.nullVersion) return;
-  state.takeOut(version);
-  state.hide(version);
-  state.letGo(version);
-}
-
 export function setVersionSetting(context: ApplyContext, op: Op<VersionSetting>): void {
   const { bucket, key, target, name, value } = op.body;
   const state = new KeyState(context, bucket, key);
   const lost = state.conflicts().find(({ stamp, record }) => stamp === target && record.loser)?.record.loser;
-  const version = state.version(target) ?? lost;
-  const known = version?.settings?.[name];
-  if (!version || (known && known.stamp > op.stamp)) return;
-  const changed = { ...version, settings: { ...version.settings, [name]: { value, stamp: op.stamp } } };
-  if (lost) state.updateLoser(changed);
-  else state.update(changed);
+  const version = state.version(target);
+  const set: Register = { value, stamp: op.stamp };
+  if (version) state.update(withSetting(version, name, set));
+  else if (lost) state.updateLoser(withSetting(lost, name, set));
+  else setOnRemoved(context, state, op);
   state.save();
 }
 

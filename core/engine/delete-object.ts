@@ -1,17 +1,12 @@
 /** Deletion: a tombstone while versioning is off, a delete marker while it is on, removal of one version when it is named. */
-import {
-  SkerryError,
-  type DeleteObjectInput,
-  type DeleteResult,
-  type Json,
-  type Retention,
-} from '../contracts/index.ts';
+import { SkerryError, type DeleteObjectInput, type DeleteResult } from '../contracts/index.ts';
 import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
 import { successorRange } from './key-state.ts';
 import { bucketKey, counterKey, headKey, tombstoneKey } from './keys.ts';
-import { visibleOf, type HeadRecord, type VersionRecord } from './records.ts';
+import { isHold, retentionOf } from './locks.ts';
+import { visibleOf, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, versionIn } from './versions.ts';
 
@@ -30,7 +25,7 @@ export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
       const result =
         versionId === undefined
           ? deleteCurrent(context, input, versioningOf(record))
-          : removeVersion(context, input, versionId);
+          : removeVersion(context, input, versionId, record);
       return { ...result, causality: causalityToken(context.vector()) };
     },
   };
@@ -58,22 +53,29 @@ function removeVersion(
   { txn, nowMs, author }: CommitContext,
   input: DeleteObjectInput,
   versionId: string,
+  { objectLock }: BucketRecord,
 ): DeleteResult {
   const { bucket, key, condition, bypassGovernance } = input;
   const { version } = versionIn(txn, { bucket, key, versionId });
   if (condition) checkCondition(condition, key, version);
   if (!version) return { marker: false, versionId };
   checkLocks(version, nowMs, bypassGovernance === true);
-  author({ type: 'version.remove', bucket, key, target: version.nullVersion ? null : version.stamp });
+  const isTentative = objectLock === true && version.content !== undefined && !version.nullVersion;
+  author({
+    type: 'version.remove',
+    bucket,
+    key,
+    target: version.nullVersion ? null : version.stamp,
+    ...(isTentative ? { tentative: true } : {}),
+  });
   return { marker: version.marker === true, versionId };
 }
 
 /** Refuses to remove a version under legal hold or retention (S3 Object Lock). */
 function checkLocks(version: VersionRecord, nowMs: number, bypassGovernance: boolean): void {
-  const hold: Json | undefined = version.settings?.legalHold?.value;
-  const retention = version.settings?.retention?.value as unknown as Retention | null | undefined;
+  const retention = retentionOf(version.settings?.retention?.value);
   const retained = retention && retention.until > nowMs && !(retention.mode === 'GOVERNANCE' && bypassGovernance);
-  if (hold === true || hold === 'ON' || retained) {
+  if (isHold(version.settings?.legalHold?.value) || retained) {
     throw new SkerryError('ObjectLocked', 'Access Denied because object protected by object lock');
   }
 }

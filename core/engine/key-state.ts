@@ -17,6 +17,8 @@ import {
   type TombstoneRecord,
   type VersionRecord,
 } from './records.ts';
+import { stampDot } from './stamp.ts';
+import { coversDot } from './vector.ts';
 
 /** Unresolved conflicts of one key, at most; more than this many sites never write one key unseen by each other. */
 const CONFLICTS_MAX = 1000;
@@ -143,6 +145,21 @@ export class KeyState {
   /** A put has seen the current version: should another beat it, that is no conflict. */
   markSeen(): void {
     if (this.#head) this.#head = { ...this.#head, seen: true };
+  }
+
+  /** A removal that does not take effect has seen this version all the same. */
+  markVersionSeen(stamp: Stamp): void {
+    if (stamp === this.#head?.stamp) this.markSeen();
+    else this.#endConflictOf(stamp);
+  }
+
+  /** A removed version is live again. It was seen by its removal, so it is in conflict with nobody. */
+  bringBack(record: VersionRecord): void {
+    const head = this.#head;
+    this.insert(record);
+    if (this.#head?.stamp !== record.stamp) return;
+    this.markSeen();
+    if (head && !head.seen && !coversDot(record.deps, stampDot(head.stamp))) this.addConflict({ stamp: head.stamp });
   }
 
   /**
