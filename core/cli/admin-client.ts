@@ -6,9 +6,13 @@ import {
   SkerryError,
   type AdminService,
   type BucketSummary,
+  type ConflictedKey,
+  type ConflictPage,
   type ErrorCode,
   type Json,
   type KeyInfo,
+  type PrimaryRole,
+  type ResolvedConflict,
   type SiteStatus,
 } from '../contracts/index.ts';
 
@@ -60,6 +64,20 @@ export function adminClient(target: AdminTarget): AdminService {
       call<void>('DELETE', bucket(name, force ? '?force=true' : '')),
     setBucketSetting: async (name, what, value) => call<void>('PUT', setting(name, what), { value }),
     getBucketSetting: async (name, what) => (await call<{ readonly value: Json }>('GET', setting(name, what))).value,
+    conflictCounts: async () => call<Readonly<Record<string, number>>>('GET', '/v1/conflicts'),
+    listConflicts: async ({ bucket: name, prefix, after, limit }) => {
+      const query = new URLSearchParams({
+        limit: String(limit),
+        ...(prefix === undefined ? {} : { prefix }),
+        ...(after === undefined ? {} : { after }),
+      });
+      return call<ConflictPage>('GET', bucket(name, `/conflicts?${query.toString()}`));
+    },
+    getConflict: async (name, objectKey) =>
+      call<ConflictedKey>('GET', bucket(name, `/conflict?${new URLSearchParams({ key: objectKey }).toString()}`)),
+    resolveConflict: async (name, objectKey, choose) =>
+      call<ResolvedConflict>('POST', bucket(name, '/conflict'), { key: objectKey, choose }),
+    promote: async () => call<PrimaryRole>('POST', '/v1/promote'),
     stop: async () => void (await call('POST', '/v1/stop')),
   };
 }

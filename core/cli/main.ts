@@ -6,6 +6,8 @@ import { initCommand } from './commands/init.ts';
 import { keyCommand } from './commands/key.ts';
 import { pluginsCommand } from './commands/plugins.ts';
 import { rebuildIndexCommand } from './commands/rebuild-index.ts';
+import { replConflictsCommand } from './commands/repl-conflicts.ts';
+import { replPromoteCommand } from './commands/repl-promote.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { MakeCommand } from './command.ts';
@@ -21,6 +23,8 @@ const COMMANDS: readonly MakeCommand[] = [
   keyCommand,
   statusCommand,
   rebuildIndexCommand,
+  replConflictsCommand,
+  replPromoteCommand,
 ];
 
 const WIDTH_MAX = 110;

@@ -3,6 +3,8 @@
  * Failures: SkerryError with the code; messages are for people.
  */
 import type { PermissionPolicy } from './auth.ts';
+import type { PrimaryRole } from './conflict-resolver.ts';
+import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict } from './conflict-service.ts';
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
 
 export interface KeyInfo {
@@ -75,6 +77,14 @@ export interface AdminService {
   removeBucket(name: string, options?: { readonly force?: boolean }): Promise<void>;
   setBucketSetting(name: string, setting: string, value: Json): Promise<void>;
   getBucketSetting(name: string, setting: string): Promise<Json>;
+  /** Unresolved losers by bucket; buckets without any are absent. */
+  conflictCounts(): Promise<Readonly<Record<string, number>>>;
+  listConflicts(input: ListConflictsInput): Promise<ConflictPage>;
+  getConflict(bucket: string, key: string): Promise<ConflictedKey>;
+  /** `choose` as in ResolveConflictInput. What is written anew belongs to the bucket's owner. */
+  resolveConflict(bucket: string, key: string, choose: string): Promise<ResolvedConflict>;
+  /** Makes this site the primary. `NotSupported` where every site accepts writes. */
+  promote(): Promise<PrimaryRole>;
   /** Ask the site to stop gracefully. Resolves when the stop has begun. */
   stop(): Promise<void>;
 }

@@ -17,7 +17,7 @@ import type { Engine } from '../engine/engine.ts';
 import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
-  readonly engine: Pick<Engine, 'objects' | 'identities'>;
+  readonly engine: Pick<Engine, 'objects' | 'identities' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
@@ -83,6 +83,14 @@ export function createAdminService({ engine, auth, status, requestStop }: AdminD
       const known = settingName(setting);
       return (await objects.getBucket(name)).settings[known] ?? null;
     },
+    conflictCounts: () => objects.countConflicts(),
+    listConflicts: (input) => objects.listConflicts(input),
+    getConflict: (bucket, key) => objects.getConflict({ bucket, key }),
+    async resolveConflict(bucket, key, choose) {
+      const { owner } = await objects.getBucket(bucket);
+      return objects.resolveConflict({ bucket, key, choose, owner });
+    },
+    promote: () => engine.promote(),
     async stop() {
       requestStop();
     },

@@ -46,6 +46,11 @@ const ROUTES: readonly Route[] = [
   { method: 'DELETE', path: '/v1/buckets/:bucket', answer: removeBucket },
   { method: 'GET', path: '/v1/buckets/:bucket/settings/:setting', answer: getSetting },
   { method: 'PUT', path: '/v1/buckets/:bucket/settings/:setting', answer: setSetting },
+  { method: 'GET', path: '/v1/conflicts', answer: async ({ admin }) => ok(await admin.conflictCounts()) },
+  { method: 'GET', path: '/v1/buckets/:bucket/conflicts', answer: listConflicts },
+  { method: 'GET', path: '/v1/buckets/:bucket/conflict', answer: getConflict },
+  { method: 'POST', path: '/v1/buckets/:bucket/conflict', answer: resolveConflict },
+  { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
 ];
 
 export interface Match {
@@ -143,6 +148,29 @@ async function setSetting({ admin, names, body }: Call): Promise<Answer> {
   if (value === undefined) throw wrong('the body must have a value (null clears the setting)');
   await admin.setBucketSetting(name(names, 'bucket'), name(names, 'setting'), value);
   return { status: 204 };
+}
+
+async function listConflicts({ admin, names, query }: Call): Promise<Answer> {
+  const [prefix, after, limit] = [query.get('prefix'), query.get('after'), query.get('limit') ?? '1000'];
+  if (!/^\d{1,4}$/.test(limit)) throw wrong('limit must be a number from 1 to 1000');
+  const page = await admin.listConflicts({
+    bucket: name(names, 'bucket'),
+    limit: Number(limit),
+    ...(prefix === null ? {} : { prefix }),
+    ...(after === null ? {} : { after }),
+  });
+  return ok(page);
+}
+
+async function getConflict({ admin, names, query }: Call): Promise<Answer> {
+  const key = query.get('key');
+  if (key === null || key === '') throw wrong('the query must name a key');
+  return ok(await admin.getConflict(name(names, 'bucket'), key));
+}
+
+async function resolveConflict({ admin, names, body }: Call): Promise<Answer> {
+  const given = fields(body, ['key', 'choose']);
+  return ok(await admin.resolveConflict(name(names, 'bucket'), text(given, 'key'), text(given, 'choose')));
 }
 
 function ok(body: unknown): Answer {

@@ -33,6 +33,11 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     removeBucket: undefined,
     setBucketSetting: undefined,
     getBucketSetting: 'Enabled',
+    conflictCounts: { b: 1 },
+    listConflicts: { entries: [], truncated: false },
+    getConflict: { bucket: 'b', key: 'k' },
+    resolveConflict: { ended: 1, kept: [], causality: 't' },
+    promote: { site: 'waw', epoch: 1 },
     stop: undefined,
   };
   const calls: FakeAdmin['calls'] = [];

@@ -132,6 +132,21 @@ describe('routes', () => {
       {},
       ['setBucketSetting', 'b', 'cors', null],
     ],
+    [{ path: '/v1/conflicts' }, 200, { b: 1 }, ['conflictCounts']],
+    [
+      { path: '/v1/buckets/b/conflicts?prefix=p%26&after=a&limit=7' },
+      200,
+      { entries: [], truncated: false },
+      ['listConflicts', { bucket: 'b', prefix: 'p&', after: 'a', limit: 7 }],
+    ],
+    [{ path: '/v1/buckets/b/conflict?key=a%2Fk%26' }, 200, { bucket: 'b', key: 'k' }, ['getConflict', 'b', 'a/k&']],
+    [
+      { method: 'POST', path: '/v1/buckets/b/conflict', body: body({ key: 'k', choose: 'all' }) },
+      200,
+      { ended: 1, kept: [], causality: 't' },
+      ['resolveConflict', 'b', 'k', 'all'],
+    ],
+    [{ method: 'POST', path: '/v1/promote' }, 200, { site: 'waw', epoch: 1 }, ['promote']],
     [{ method: 'POST', path: '/v1/stop' }, 202, { stopping: true }, ['stop']],
   ];
 
