@@ -53,7 +53,7 @@ describe('rule 12', () => {
     const page = await waw.opsAfter({}, { maxOps: 9, maxBytes: 1 });
     if (page.kind === 'ops') await ber.apply(page.ops);
     const old = cluster.model('waw');
-    await old.apply([{ op: first as Op }]);
+    await old.apply([{ op: first }]);
     await cluster.time.run(10);
     for (let i = 0; i < 4; i++) old.put(`other${i}`, []);
     await cluster.join({ site: 'ber', replica: ber, peers: [] });
