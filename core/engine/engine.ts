@@ -24,6 +24,7 @@ import {
 import { createBuckets } from './buckets.ts';
 import { createCausality, type Causality } from './causality.ts';
 import { createConflicts, type Verdict } from './conflicts.ts';
+import { createClockGuard } from './clock-guard.ts';
 import { createCommitter, type Committer } from './committer.ts';
 import { countAll, type SiteCounts } from './counts.ts';
 import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
@@ -42,6 +43,7 @@ import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { resolveConflict } from './resolve-conflict.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
 import { createReplica, type Replica } from './replica.ts';
+import { createReplicaState, type ReplicaState } from './replica-state.ts';
 import { originOf } from './stamp.ts';
 import { ledgerSyncs } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
@@ -93,6 +95,8 @@ export interface Engine extends Lifecycle {
   readonly garbage: Pick<GarbageCollector, 'run'>;
   /** What replication works on. */
   readonly replica: Replica;
+  /** What replication remembers. */
+  readonly replicaState: ReplicaState;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
   /** `undefined`: every site accepts writes, or who is primary is not known here. */
@@ -119,11 +123,14 @@ export function createEngine(given: EngineDeps): Engine {
   const opLog = createOpLog(deps);
   const causality = createCausality({ ...deps, reader: metaStore });
   const writers = deps.conflictResolver?.writers;
+  const maxClockDriftMs = deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS;
+  const guard = createClockGuard({ ...deps, maxClockDriftMs });
   const committer = createCommitter({
     ...deps,
     origin,
+    checkWrites: (hlc) => guard.check(hlc),
     ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
-    maxClockDriftMs: deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS,
+    maxClockDriftMs,
     onCommitted(ops, effects) {
       if (ops.length > 0) opLog.append(ops);
       reclaimer.free(effects.freed);
@@ -131,6 +138,12 @@ export function createEngine(given: EngineDeps): Engine {
       causality.wake();
       if (ops.length > 0) deps.hooks.committed(ops);
     },
+  });
+  const replicaState = createReplicaState({
+    reader: metaStore,
+    committer,
+    origin,
+    checkClock: (hlc) => guard.check(hlc),
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
@@ -140,10 +153,12 @@ export function createEngine(given: EngineDeps): Engine {
     objects: primary ? refuseEarly(objects, primary) : objects,
     identities,
     garbage,
+    replicaState,
     replica: createReplica({ ...deps, reader: metaStore, committer, reclaimer, origin }),
     async open() {
       await opLog.open();
       await identities.open();
+      await replicaState.open();
       await resume();
       garbage.wake();
     },

@@ -23,6 +23,8 @@ import type { DataDirectory } from './data-directory.ts';
 import type { PhaseHealth } from './health.ts';
 import type { HookSet } from './hooks.ts';
 import { configIdentities } from './identities.ts';
+import { createCommitSignal, siteReplication, transportOptions, type CommitSignal } from './site-replication.ts';
+import type { Replication } from '../replication/replication.ts';
 
 /** What a site gives to the graph. */
 export interface Given {
@@ -42,6 +44,8 @@ export interface SiteGraph {
   readonly chunkStore: ChunkStore;
   readonly conflictResolver: ConflictResolver;
   readonly transport: Transport | undefined;
+  /** Absent where the site has no transport, and while it is opened for administration alone. */
+  readonly replication: Replication | undefined;
   readonly engine: Engine;
   readonly auth: Auth;
   readonly admin: AdminService;
@@ -58,17 +62,24 @@ type DepsOf = (loaded: { readonly plugin: { readonly name: string } }) => Plugin
 
 interface Cradle extends Given, SiteGraph {
   readonly depsOf: DepsOf;
+  readonly commits: CommitSignal;
 }
 
 const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradle: Cradle) => Cradle[Name] } = {
   depsOf: ({ runtime, directory }) => pluginDeps(runtime, directory),
+  commits: () => createCommitSignal(),
   metaStore: ({ loaded: { plugins }, depsOf }) => make(plugins.metaStore, depsOf(plugins.metaStore)),
   chunkStore: ({ loaded: { plugins }, depsOf }) => make(plugins.chunkStore, depsOf(plugins.chunkStore)),
   conflictResolver: ({ loaded: { plugins }, depsOf }) =>
     make(plugins.conflictResolver, depsOf(plugins.conflictResolver)),
-  transport: ({ loaded: { plugins }, depsOf }) =>
-    plugins.transport === undefined ? undefined : make(plugins.transport, depsOf(plugins.transport)),
-  engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore, conflictResolver }) =>
+  transport: ({ loaded, depsOf }) => {
+    const { transport } = loaded.plugins;
+    if (transport === undefined) return undefined;
+    return make({ plugin: transport.plugin, options: transportOptions(loaded, transport) }, depsOf(transport));
+  },
+  replication: ({ loaded, runtime, directory, engine, transport, commits, withGateways }) =>
+    transport && withGateways ? siteReplication({ loaded, runtime, directory, engine, transport, commits }) : undefined,
+  engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore, conflictResolver, commits }) =>
     createEngine({
       ...runtime,
       metaStore,
@@ -80,6 +91,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
       hooks: {
         beforeWrite: hooks.beforeWrite,
         committed: (ops) => {
+          commits.notify();
           if (hooks.isUsed('committed')) hooks.committed({ ops });
         },
       },
@@ -112,8 +124,9 @@ export function buildSite(given: Given): SiteGraph {
     asFunction(factory as (cradle: Cradle) => unknown).singleton(),
   ]);
   container.register(Object.fromEntries([...values, ...factories]) as NameAndRegistrationPair<Cradle>);
-  const { metaStore, chunkStore, conflictResolver, transport, engine, auth, admin, gateways } = container.cradle;
-  return { metaStore, chunkStore, conflictResolver, transport, engine, auth, admin, gateways };
+  const { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, admin, gateways } =
+    container.cradle;
+  return { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, admin, gateways };
 }
 
 function make<Deps, Port>(

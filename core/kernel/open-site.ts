@@ -74,7 +74,7 @@ function assemble(given: Given, runtime: Runtime): OpenSite {
 
 /** Dependency order. Gateways come last: nobody is let in before everything behind them is open. */
 function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly LifecycleStep[] {
-  const { metaStore, chunkStore, conflictResolver, transport, engine, auth, gateways } = graph;
+  const { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, gateways } = graph;
   return [
     { name: 'metaStore', part: metaStore },
     { name: 'chunkStore', part: chunkStore },
@@ -83,6 +83,7 @@ function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly Lifecy
     { name: 'engine', part: engine },
     { name: 'seed', part: { open: seed, close: async () => undefined } },
     { name: 'auth', part: auth },
+    ...(replication === undefined ? [] : [{ name: 'replication', part: replication }]),
     ...gateways.map(gatewayStep),
   ];
 }

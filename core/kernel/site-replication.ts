@@ -1,0 +1,67 @@
+/** Replication as a site's configuration asks for it: over its transport, with its peers, awake at every commit. */
+import type { Runtime, Transport } from '../contracts/index.ts';
+import type { Engine } from '../engine/engine.ts';
+import { originOf } from '../engine/stamp.ts';
+import type { ReplicationFact } from '../replication/facts.ts';
+import { createReplication, type Replication } from '../replication/replication.ts';
+import type { LoadedConfig, LoadedPlugin } from './config/types.ts';
+import type { DataDirectory } from './data-directory.ts';
+
+/** Tells of commits to who listens; made before the engine that commits and the replication that listens. */
+export interface CommitSignal {
+  notify(): void;
+  listen(listener: () => void): void;
+}
+
+export function createCommitSignal(): CommitSignal {
+  const listeners: (() => void)[] = [];
+  return {
+    notify() {
+      for (const listener of listeners) listener();
+    },
+    listen: (listener) => void listeners.push(listener),
+  };
+}
+
+export interface SiteReplicationDeps {
+  readonly loaded: LoadedConfig;
+  readonly runtime: Runtime;
+  readonly directory: DataDirectory;
+  readonly engine: Engine;
+  readonly transport: Transport;
+  readonly commits: CommitSignal;
+}
+
+export function siteReplication(deps: SiteReplicationDeps): Replication {
+  const { loaded, runtime, directory, engine, transport, commits } = deps;
+  const logger = runtime.logger.child({ part: 'replication' });
+  const replication = createReplication({
+    replica: engine.replica,
+    state: engine.replicaState,
+    transport,
+    self: { site: directory.site, origin: originOf(directory.site, directory.incarnation) },
+    peers: loaded.config.replication.peers,
+    ports: { ...runtime, logger },
+    onFact: (fact) => tell(logger, fact),
+  });
+  commits.listen(() => replication.wake());
+  return replication;
+}
+
+const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set(['fenced', 'duplicate-site', 'must-bootstrap']);
+
+function tell(logger: Runtime['logger'], fact: ReplicationFact): void {
+  if (NEEDS_A_PERSON.has(fact.kind)) logger.error(fact, `replication: ${fact.kind}`);
+  else logger.warn(fact, `replication: ${fact.kind}`);
+}
+
+/** A transport that takes a `clusterKey` is given the one of the `replication` section, unless it has its own. */
+export function transportOptions(
+  { config }: LoadedConfig,
+  { plugin, options }: LoadedPlugin<'transport'>,
+): Readonly<Record<string, unknown>> {
+  const { clusterKey } = config.replication;
+  if (clusterKey === undefined || options['clusterKey'] !== undefined || !('clusterKey' in plugin.options.properties))
+    return options;
+  return { ...options, clusterKey };
+}
