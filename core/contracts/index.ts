@@ -15,5 +15,6 @@ export * from './meta-store.ts';
 export * from './model.ts';
 export * from './object-service.ts';
 export * from './plugin.ts';
+export * from './replication-status.ts';
 export * from './runtime.ts';
 export * from './transport.ts';

@@ -6,6 +6,7 @@ import {
   isSkerryError,
   type ChunkHash,
   type Clock,
+  type FetchCounters,
   type Logger,
   type Random,
   type SiteId,
@@ -33,13 +34,7 @@ export interface WantedChunk extends ChunkRef {
   readonly prefer: SiteId;
 }
 
-export interface ChunkCounters {
-  readonly fetchedChunks: number;
-  readonly fetchedBytes: number;
-  /** Chunks whose bytes were not what was asked for. */
-  readonly badChunks: number;
-  readonly fetchedBytesBySite: Readonly<Record<SiteId, number>>;
-}
+export type ChunkCounters = Omit<FetchCounters, 'completedVersions' | 'savedBytes'>;
 
 export interface ChunkPoolDeps {
   readonly replica: Pick<Replica, 'storeChunks'>;

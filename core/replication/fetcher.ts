@@ -2,10 +2,10 @@
  * Brings the bytes of versions whose metadata is here already (rule 13). The queue is the engine's own record of what is pending, so
  * that it outlives restarts. A version whose bytes nobody has is asked for again and again, ever more rarely, and holds up no other.
  */
-import type { Clock, Logger, ManifestEntry, Op, Random, Stamp, Timers } from '../contracts/index.ts';
+import type { Clock, FetchCounters, Logger, ManifestEntry, Op, Random, Stamp, Timers } from '../contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../engine/replica.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
-import { ChunkPool, type ChunkCounters } from './chunk-pool.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import type { ReplicationOptions } from './options.ts';
 import { Backoff } from './pacing.ts';
 import type { ChunkRef } from './protocol.ts';
@@ -26,12 +26,6 @@ export interface FetcherDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly options: ReplicationOptions;
-}
-
-export interface FetchCounters extends ChunkCounters {
-  readonly completedVersions: number;
-  /** Bytes of completed versions' chunks that were here already, by content. */
-  readonly savedBytes: number;
 }
 
 export class Fetcher {

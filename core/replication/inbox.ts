@@ -11,6 +11,7 @@ import {
   type Logger,
   type Op,
   type Origin,
+  type Quarantined,
   type SiteId,
   type Stamp,
   type VersionVector,
@@ -20,7 +21,7 @@ import { hlcWallMs } from '../engine/hlc.ts';
 import type { ApplyReport, Replica, WireOp } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { coversDot, seqOf } from '../engine/vector.ts';
-import type { OnFact, Quarantined } from './facts.ts';
+import type { OnFact } from './facts.ts';
 import { Quarantine } from './quarantine.ts';
 
 /** Ops of one transaction. */

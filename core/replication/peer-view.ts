@@ -1,16 +1,6 @@
 /** What is known of a peer, for the loops that serve it and for status. */
-import type { Hlc, SiteId, VersionVector } from '../contracts/index.ts';
+import type { Hlc, PeerState, SiteId, VersionVector } from '../contracts/index.ts';
 import { HLC_ZERO } from '../engine/hlc.ts';
-
-export type PeerState =
-  /** Not yet reached since the start, or lost and tried again. */
-  | 'connecting'
-  | 'connected'
-  /** It no longer has what we lack (rule 14). */
-  | 'must-bootstrap'
-  /** It has our site id, or a past incarnation of its own lives on. */
-  | 'duplicate-site'
-  | 'stopped';
 
 /** Written by the one peer that it belongs to. */
 export interface PeerView {

@@ -1,6 +1,6 @@
 /** Origins whose next op cannot be applied now. Others go on; nothing is skipped: the vector stays where it is. */
-import type { Clock, Origin, Stamp } from '../contracts/index.ts';
-import type { OnFact, Quarantined } from './facts.ts';
+import type { Clock, Origin, Quarantined, Stamp } from '../contracts/index.ts';
+import type { OnFact } from './facts.ts';
 
 /** However the clock is set later, an op is tried again after this. */
 const RETRY_MAX_MS = 60_000;

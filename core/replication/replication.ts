@@ -5,11 +5,15 @@
 import {
   SkerryError,
   type Clock,
+  type Fenced,
   type Lifecycle,
   type Logger,
   type PeerAddress,
   type PeerIdentity,
+  type PulledOnce,
+  type PushedOnce,
   type Random,
+  type ReplicationStatus,
   type SiteId,
   type Timers,
   type Transport,
@@ -28,7 +32,7 @@ import { Server } from './server.ts';
 import type { SiteContext } from './site-context.ts';
 import type { Frontier } from './stability.ts';
 import type { ReplicationState } from './state.ts';
-import { peerStatus, type ReplicationStatus } from './status.ts';
+import { peerStatus } from './status.ts';
 import { Wakeup } from './wakeup.ts';
 import { createWatermarks } from './watermarks.ts';
 
@@ -57,13 +61,6 @@ export interface ReplicationDeps {
   readonly onFact: OnFact;
 }
 
-export interface PulledOnce {
-  /** Ops that were applied. */
-  readonly applied: number;
-  /** Versions whose bytes are still missing, at most 1,000 counted. */
-  readonly pendingVersions: number;
-}
-
 export interface Replication extends Lifecycle {
   /** Call it at every commit: those who wait for ops hear at once. Cheap; before `open` and after `close` nothing happens. */
   wake(): void;
@@ -71,11 +68,9 @@ export interface Replication extends Lifecycle {
   /** Everything that the peer has now, and what bytes can be had. `NotFound` for a site that is no peer. Fails as the calls fail. */
   pullOnce(peer: SiteId): Promise<PulledOnce>;
   /** Everything that the peer lacks and takes now; how many ops that was. */
-  pushOnce(peer: SiteId): Promise<{ readonly pushed: number }>;
+  pushOnce(peer: SiteId): Promise<PushedOnce>;
   /** What is stable (rule 14); `undefined` while nothing is known to be. */
   frontier(): Promise<Frontier | undefined>;
-  /** What this site answers on, once open. */
-  addresses(): readonly string[];
 }
 
 export function createReplication(deps: ReplicationDeps): Replication {
@@ -121,10 +116,6 @@ class SiteReplication implements Replication {
     this.#commits.notify();
   }
 
-  addresses(): readonly string[] {
-    return this.#addresses;
-  }
-
   frontier(): Promise<Frontier | undefined> {
     return this.#site.watermarks.frontier();
   }
@@ -135,7 +126,7 @@ class SiteReplication implements Replication {
     return { applied, pendingVersions: pending.length };
   }
 
-  async pushOnce(name: SiteId): Promise<{ readonly pushed: number }> {
+  async pushOnce(name: SiteId): Promise<PushedOnce> {
     return { pushed: await this.#peer(name).pushOnce() };
   }
 
@@ -152,6 +143,7 @@ class SiteReplication implements Replication {
       site: self.site,
       origin: self.origin,
       vector,
+      addresses: this.#addresses,
       peers: [...this.#peers.values()].map(({ view }) =>
         peerStatus(view, own, this.#site.callers.lastCallMs(view.site)),
       ),
@@ -162,7 +154,7 @@ class SiteReplication implements Replication {
         oldestSeconds: Math.max(0, oldestMs) / 1000,
       },
       fetch,
-      ...(this.#fenced === undefined ? {} : { fenced: this.#fenced }),
+      ...(this.#fenced === undefined ? {} : { fenced: fencedOf(this.#fenced) }),
       ...(stable === undefined ? {} : { stable }),
     };
   }
@@ -242,3 +234,5 @@ class SiteReplication implements Replication {
     return { site: self.site, origin: self.origin, vector, hlc, wallMs: ports.clock.wallMs(), peers };
   }
 }
+
+const fencedOf = ({ by, ownSeq, knownSeq, diverged }: FencedFact): Fenced => ({ by, ownSeq, knownSeq, diverged });

@@ -32,7 +32,9 @@ async function settled(cluster: Cluster, sites: readonly EngineSite[]): Promise<
     const all = await Promise.all(
       sites.map(async ({ replica }) => ({ cut: await replica.cut(), pending: await replica.pending(1) })),
     );
-    const vectors = new Set(all.map(({ cut }) => JSON.stringify(Object.entries(cut.vector).toSorted())));
+    const vectors = new Set(
+      all.map(({ cut }) => JSON.stringify(Object.entries(cut.vector).toSorted(([a], [b]) => (a < b ? -1 : 1)))),
+    );
     if (vectors.size === 1 && all.every(({ pending }) => pending.length === 0)) return;
   }
   assert.fail('not settled after 100 s');

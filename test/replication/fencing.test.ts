@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import type { Op } from '../../core/contracts/index.ts';
 import { originSite } from '../../core/engine/stamp.ts';
 import {
   chunksRequest,

@@ -1,0 +1,109 @@
+/** How replication of a site is, in numbers that people can act upon. JSON-safe. */
+import type { Hlc, Origin, SiteId, Stamp, VersionVector } from './model.ts';
+
+export type PeerState =
+  /** Not yet reached since the start, or lost and tried again. */
+  | 'connecting'
+  | 'connected'
+  /** It no longer has what we lack. */
+  | 'must-bootstrap'
+  /** It has our site id, or says that ours is in use twice. */
+  | 'duplicate-site'
+  | 'stopped';
+
+export interface PeerStatus {
+  readonly site: SiteId;
+  readonly url: string;
+  readonly state: PeerState;
+  /** Ops that it has and we lack, as far as it told. */
+  readonly opsBehind: number;
+  /** How far the clock of the last op that came is behind its clock; 0 when nothing is lacking. */
+  readonly secondsBehind: number;
+  /** Ops that we have and it lacks, as far as it told. */
+  readonly opsAhead: number;
+  /** Unix milliseconds of the last answer of it. */
+  readonly lastContactMs?: number;
+  /** Unix milliseconds of the last call by it. */
+  readonly lastCallMs?: number;
+  /** Its wall clock minus ours, milliseconds. */
+  readonly clockSkewMs: number;
+  readonly lastError?: string;
+  /** Ops that it brought first. */
+  readonly opsReceived: number;
+  readonly opsPushed: number;
+  /** Of op pages. */
+  readonly bytesReceived: number;
+  readonly bytesPushed: number;
+  readonly chunkBytesFetched: number;
+}
+
+/** Ops of one origin that wait outside, with everything behind them. */
+export interface Quarantined {
+  readonly origin: Origin;
+  /**
+   * `clock`: stamped too far ahead of our clock; `behind`: comes after such an op of another origin; `refused`: the engine cannot
+   * apply it.
+   */
+  readonly reason: 'clock' | 'behind' | 'refused';
+  /** The first op that waits. */
+  readonly stamp: Stamp;
+  readonly sinceMs: number;
+  /** When it is tried again, Unix milliseconds of our clock. */
+  readonly retryAtMs: number;
+  /** Attempts that found it not yet applicable. */
+  readonly attempts: number;
+}
+
+/** A peer knows more of our origin than we do, or another history of it: this data directory was restored or cloned. */
+export interface Fenced {
+  readonly by: SiteId;
+  readonly ownSeq: number;
+  readonly knownSeq: number;
+  /** True: op `knownSeq` is another one there. */
+  readonly diverged: boolean;
+}
+
+export interface FetchCounters {
+  readonly completedVersions: number;
+  readonly fetchedChunks: number;
+  readonly fetchedBytes: number;
+  /** Bytes of completed versions' chunks that were here already, by content. */
+  readonly savedBytes: number;
+  /** Chunks whose bytes were not what was asked for. */
+  readonly badChunks: number;
+  readonly fetchedBytesBySite: Readonly<Record<SiteId, number>>;
+}
+
+export interface ReplicationStatus {
+  readonly site: SiteId;
+  readonly origin: Origin;
+  readonly vector: VersionVector;
+  /** What peers may call, where the site listens. */
+  readonly addresses: readonly string[];
+  /** Set when replication stands still until the site starts as a new incarnation. */
+  readonly fenced?: Fenced;
+  readonly peers: readonly PeerStatus[];
+  readonly quarantine: readonly Quarantined[];
+  readonly pending: {
+    /** Versions whose bytes are not all here; `atLeast` when there are more than were counted. */
+    readonly versions: number;
+    readonly atLeast: boolean;
+    /** Age of the oldest, by its stamp. */
+    readonly oldestSeconds: number;
+  };
+  readonly fetch: FetchCounters;
+  /** What is stable: tombstones below may go. Absent while nothing is known to be. */
+  readonly stable?: { readonly hlc: Hlc; readonly vector: VersionVector };
+}
+
+export interface PulledOnce {
+  /** Ops that were applied. */
+  readonly applied: number;
+  /** Versions whose bytes are still missing, at most 1,000 counted. */
+  readonly pendingVersions: number;
+}
+
+export interface PushedOnce {
+  /** Ops that the peer took. */
+  readonly pushed: number;
+}
