@@ -1,9 +1,9 @@
 /**
- * Ops next to the data: each flush's ops are appended to the chunk-store as one record, so that the meta-store can be
- * rebuilt from the chunk-store alone (rule 17). They are written right after the commit and synced with the next write's
- * data, or after a quiet second: a power cut that also destroys the meta-store can lose at most that last second. Up to
- * where the log is known to be durable stands in the meta-store; what it lacks after a crash or a failure is read from the
- * oplog there and appended later, so that the log has no gaps.
+ * Ops next to the data: groups of ops are appended to the chunk-store as records, so that the meta-store can be
+ * rebuilt from the chunk-store alone (rule 17). They are gathered, and written and synced within a second: losing the
+ * meta-store and the memory at once can lose at most that last second. Up to where the log is known to be durable stands in
+ * the meta-store; what it lacks after a crash or a failure is read from the oplog there and appended later, so that the log
+ * has no gaps.
  */
 import type { Hashing, Locator, Logger, MetaStore, Op, Origin, Timers, VersionVector } from '../contracts/index.ts';
 import { after, clockKey, opLogKey, oplogKey, oplogPrefix, tupleRange } from './keys.ts';
@@ -13,6 +13,8 @@ import { transact } from './txn.ts';
 import { EMPTY_VECTOR, coversDot, coversVector, joinVectors, seqOf } from './vector.ts';
 
 const SYNC_DELAY_MS = 1000;
+/** Ops that are gathered at most before they are written. */
+const GATHER_MAX = 256;
 /** Rows read at once when the log catches up. */
 const CATCH_UP_BATCH = 200;
 /** A record takes no further op when it has this many bytes; a record may have 16 MiB. */
@@ -38,6 +40,7 @@ export function createOpLog(deps: OpLogDeps): OpLog {
   const log = new AppendedLog(deps);
   let last: Promise<void> = Promise.resolve();
   let timer: { cancel(): void } | undefined;
+  let gathered: Op[] = [];
   let isTold = false;
   let isClosed = false;
 
@@ -54,12 +57,19 @@ export function createOpLog(deps: OpLogDeps): OpLog {
     );
   }
 
+  function writeGathered(): void {
+    const ops = gathered;
+    gathered = [];
+    if (ops.length > 0) enqueue(() => log.append(ops));
+  }
+
   function syncSoon(): void {
     if (isClosed) return;
     timer ??= deps.timers.after(
       SYNC_DELAY_MS,
       () => {
         timer = undefined;
+        writeGathered();
         enqueue(() => log.sync());
       },
       { unref: true },
@@ -73,12 +83,14 @@ export function createOpLog(deps: OpLogDeps): OpLog {
       await last;
     },
     append(ops) {
-      enqueue(() => log.append(ops));
+      gathered.push(...ops);
+      if (gathered.length >= GATHER_MAX) writeGathered();
       syncSoon();
     },
     async close() {
       isClosed = true;
       timer?.cancel();
+      writeGathered();
       enqueue(() => log.sync());
       await last;
     },

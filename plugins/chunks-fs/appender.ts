@@ -18,6 +18,11 @@ import type { Options } from './options.ts';
 import { Segment, segmentName } from './segment.ts';
 import type { SegmentTable } from './segment.ts';
 
+/** A dead end of the open segment that is worth ending the segment for. */
+const TRIM_MIN_BYTES = 4 * 1024 * 1024;
+/** Free space is looked at again after this many bytes at the latest. */
+const LOOK_EVERY_BYTES = 64 * 1024 * 1024;
+
 /** One write takes at most this much of the queue, so that the first in it does not wait for the last. */
 const GROUP_MAX_BYTES = 8 * 1024 * 1024;
 
@@ -48,7 +53,7 @@ export interface AppenderDeps {
   readonly directory: string;
   readonly handles: Handles;
   readonly segments: SegmentTable;
-  readonly options: Options;
+  readonly options: Pick<Options, 'segmentMaxBytes' | 'syncAheadBytes' | 'minFreeBytes'>;
   /** No more records will come to the segment. */
   readonly onComplete: (segment: Segment) => void;
 }
@@ -66,6 +71,9 @@ export class Appender {
   readonly #dirty = new Set<WritableSegment>();
   #runningSync: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
+  #isTrimWanted = false;
+  /** Bytes that may be written before the free space is looked at again. */
+  #roomBytes = 0;
 
   constructor(deps: AppenderDeps) {
     this.#deps = deps;
@@ -81,6 +89,19 @@ export class Appender {
       this.#queue.push({ records, bytes, resolve, reject });
       this.#draining ??= this.#drain();
     });
+  }
+
+  /**
+   * Gives back a dead end of the open segment. The segment then ends: no offset is used twice, or a locator that was given out
+   * would lead to other bytes.
+   */
+  async trim(segment: Segment): Promise<void> {
+    const current = this.#current;
+    if (current?.segment !== segment || segment.deadBytes < TRIM_MIN_BYTES) return;
+    if (segment.endOffset - liveEnd(current).endOffset < TRIM_MIN_BYTES) return;
+    this.#isTrimWanted = true;
+    this.#draining ??= this.#drain();
+    await this.#draining;
   }
 
   /** A call during a running sync shares the one after it: the running one may have passed its records already. */
@@ -106,13 +127,17 @@ export class Appender {
   async #drain(): Promise<void> {
     // one turn of the microtask queue, so that calls made together are written together
     await Promise.resolve();
-    while (this.#queue.length > 0) await this.#writeGroup();
+    while (this.#queue.length > 0 || this.#isTrimWanted) {
+      if (this.#isTrimWanted) await this.#trimCurrent();
+      else await this.#writeGroup();
+    }
     this.#draining = undefined;
   }
 
   async #writeGroup(): Promise<void> {
     let writable: WritableSegment;
     try {
+      await this.#requireRoom(this.#queue[0]?.bytes ?? 0);
       writable = await this.#writableFor(this.#queue[0]?.bytes ?? 0);
     } catch (error) {
       this.#queue.shift()?.reject(error);
@@ -120,7 +145,9 @@ export class Appender {
     }
     writable.lease.users += 1;
     try {
-      await this.#writeInto(writable, this.#takeGroup(writable.segment.endOffset));
+      const group = this.#takeGroup(writable.segment.endOffset);
+      for (const { bytes } of group) this.#roomBytes -= bytes;
+      await this.#writeInto(writable, group);
     } finally {
       this.#deps.handles.release(writable.lease);
     }
@@ -144,6 +171,19 @@ export class Appender {
     // a sync failed meanwhile; nobody was promised anything about this group, so it simply moves on
     await this.#undo(writable, start, writable.failure);
     this.#queue.unshift(...group);
+  }
+
+  /** Others write to the volume too, so the less is left the sooner it is looked at again. */
+  async #requireRoom(bytes: number): Promise<void> {
+    const { files, directory, options } = this.#deps;
+    if (options.minFreeBytes === 0 || this.#roomBytes >= bytes) return;
+    const { freeBytes } = await files.space(directory);
+    const room = freeBytes - options.minFreeBytes;
+    if (room < bytes) {
+      const details = { freeBytes, minFreeBytes: options.minFreeBytes };
+      throw new SkerryError('OutOfSpace', `the volume has ${freeBytes} bytes left`, { details });
+    }
+    this.#roomBytes = bytes + Math.min((room - bytes) / 2, LOOK_EVERY_BYTES);
   }
 
   #takeGroup(endOffset: number): Job[] {
@@ -229,6 +269,26 @@ export class Appender {
     if (failure.code !== 'OutOfSpace') this.#retire(writable);
   }
 
+  async #trimCurrent(): Promise<void> {
+    this.#isTrimWanted = false;
+    const writable = this.#current;
+    if (writable === undefined) return;
+    const { segment, handle, index } = writable;
+    const { endOffset, count } = liveEnd(writable);
+    try {
+      await handle.truncate(endOffset);
+    } catch (error) {
+      this.#deps.logger.warn({ segment: segment.number, error }, 'could not give back the dead end of a segment');
+      return;
+    }
+    segment.cutTo(endOffset, index.splice(count));
+    writable.syncedEnd = Math.min(writable.syncedEnd, endOffset);
+    if (count === 0) return this.#retire(writable);
+    // durable before the footer stands where records were, or a crash in between would look like damage
+    await this.#flush(writable);
+    if (writable.failure === undefined) await this.#complete(writable);
+  }
+
   /** Ends the segment with its footer, which is a cache: when it cannot be written, the next open makes it. */
   async #complete(writable: WritableSegment): Promise<void> {
     const { segment, handle, index } = writable;
@@ -300,6 +360,17 @@ export class Appender {
       this.#retire(writable);
     }
   }
+}
+
+/** Where the last live record of an open segment ends, and how many records that leaves. */
+function liveEnd({ segment, index }: WritableSegment): { readonly endOffset: number; readonly count: number } {
+  let { endOffset } = segment;
+  let count = index.length;
+  for (let last = index.at(-1); last !== undefined && segment.freed.has(last.offset); last = index[count - 1]) {
+    endOffset = last.offset;
+    count -= 1;
+  }
+  return { endOffset, count };
 }
 
 function encodeGroup(

@@ -10,6 +10,8 @@ export interface Options {
   readonly openFilesMax: number;
   /** Unsynced bytes after which a sync starts in the background, so that the commit's own sync finds little to do. */
   readonly syncAheadBytes: number;
+  /** Data is refused (`OutOfSpace`) that would leave less free on the volume: the meta-store needs room even to delete. */
+  readonly minFreeBytes: number;
 }
 
 export const optionsSchema: OptionsSchema = {
@@ -19,5 +21,6 @@ export const optionsSchema: OptionsSchema = {
     segmentMaxBytes: { type: 'integer', minimum: 64 * KIB, maximum: 2048 * MIB, default: 256 * MIB },
     openFilesMax: { type: 'integer', minimum: 1, maximum: 65_536, default: 256 },
     syncAheadBytes: { type: 'integer', minimum: 64 * KIB, maximum: 2048 * MIB, default: 16 * MIB },
+    minFreeBytes: { type: 'integer', minimum: 0, default: 64 * MIB },
   },
 };

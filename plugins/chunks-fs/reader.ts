@@ -84,6 +84,10 @@ export class Reader {
       if (place.dataLength <= BLOCK_BYTES)
         return await this.#readSmall(locator, place, segment, lease, range, options.into);
       return await this.#readBlocks(locator, place, segment, lease, range, options.into);
+    } catch (error) {
+      // freed while it was read: then it is gone, not damaged
+      this.find(locator);
+      throw error;
     } finally {
       this.#handles.release(lease);
     }

@@ -57,6 +57,17 @@ export class Segment implements SegmentHeader {
     this.isDeadListStale = true;
   }
 
+  /** The end, dead records all, is gone from the file. */
+  cutTo(endOffset: number, records: readonly IndexEntry[]): void {
+    for (const { offset, headerLength, dataLength } of records) {
+      this.freed.delete(offset);
+      this.deadBytes -= headerLength + dataLength;
+      this.recordBytes -= headerLength + dataLength;
+    }
+    this.endOffset = endOffset;
+    this.isDeadListStale = true;
+  }
+
   get isDead(): boolean {
     return this.isComplete && this.deadBytes >= this.recordBytes;
   }

@@ -27,6 +27,8 @@ interface Opened {
   readonly segments: SegmentTable;
   readonly handles: Handles;
   readonly appender: Appender;
+  /** Ops live for good: in segments of their own they keep no dead data from being given back. */
+  readonly opAppender: Appender;
   readonly reader: Reader;
 }
 
@@ -47,6 +49,32 @@ function prepared(record: ChunkRecord): PreparedRecord {
     );
   }
   return made;
+}
+
+/** Records of both sorts: when the second write fails the first is given back. */
+async function appendBoth(
+  { appender, opAppender, segments }: Opened,
+  records: readonly PreparedRecord[],
+  isOp: readonly boolean[],
+): Promise<readonly Locator[]> {
+  const data = await appender.append(records.filter((_, at) => isOp[at] === false));
+  let ops: readonly Locator[];
+  try {
+    ops = await opAppender.append(records.filter((_, at) => isOp[at] === true));
+  } catch (error) {
+    for (const locator of data) {
+      const place = parseLocator(locator);
+      if (place !== undefined) segments.get(place.segment)?.markDead(place);
+    }
+    throw error;
+  }
+  const next = { data: data.values(), ops: ops.values() };
+  return isOp.map((op) => (op ? next.ops : next.data).next().value ?? '');
+}
+
+/** Waits for all before it rejects with the first failure. */
+async function allDone(steps: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(steps)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 export class FsChunkStore implements ChunkStore {
@@ -71,8 +99,10 @@ export class FsChunkStore implements ChunkStore {
     const handles = new Handles(files, this.#options.openFilesMax);
     const onComplete = (segment: Segment): void => this.#removeIfDead(segment);
     const options = this.#options;
-    const appender = new Appender({ files, random, logger, directory, handles, segments, options, onComplete });
-    this.#opened = { segments, handles, appender, reader: new Reader(segments, handles) };
+    const deps = { files, random, logger, directory, handles, segments, onComplete };
+    const appender = new Appender({ ...deps, options });
+    const opAppender = new Appender({ ...deps, options: { ...options, minFreeBytes: 0 } });
+    this.#opened = { segments, handles, appender, opAppender, reader: new Reader(segments, handles) };
     for (const segment of segments.values()) this.#removeIfDead(segment);
   }
 
@@ -82,11 +112,17 @@ export class FsChunkStore implements ChunkStore {
   }
 
   append(records: readonly ChunkRecord[]): Promise<readonly Locator[]> {
-    return this.#run(async ({ appender }) => (records.length === 0 ? [] : appender.append(records.map(prepared))));
+    return this.#run(async (opened) => {
+      const all = records.map(prepared);
+      const isOp = records.map(({ kind }) => kind === 'op');
+      if (all.length === 0) return [];
+      if (!isOp.includes(true)) return opened.appender.append(all);
+      return isOp.includes(false) ? appendBoth(opened, all, isOp) : opened.opAppender.append(all);
+    });
   }
 
   sync(): Promise<void> {
-    return this.#run(({ appender }) => appender.sync());
+    return this.#run(({ appender, opAppender }) => allDone([appender.sync(), opAppender.sync()]));
   }
 
   read(locator: Locator, options: ReadOptions = {}): Promise<Uint8Array> {
@@ -98,7 +134,7 @@ export class FsChunkStore implements ChunkStore {
   }
 
   free(locators: readonly Locator[]): Promise<void> {
-    return this.#run(async ({ segments }) => {
+    return this.#run(async ({ segments, appender }) => {
       const touched = new Set<Segment>();
       for (const locator of locators) {
         const place = parseLocator(locator);
@@ -108,7 +144,10 @@ export class FsChunkStore implements ChunkStore {
         segment.markDead(place);
         touched.add(segment);
       }
-      for (const segment of touched) this.#removeIfDead(segment);
+      for (const segment of touched) {
+        this.#removeIfDead(segment);
+        await appender.trim(segment);
+      }
       await Promise.all(this.#removals);
     });
   }
@@ -171,9 +210,9 @@ export class FsChunkStore implements ChunkStore {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
     const opened = this.#opened;
     if (opened === undefined) return;
-    const { appender, handles, segments } = opened;
+    const { appender, opAppender, handles, segments } = opened;
     try {
-      await appender.close();
+      await allDone([appender.close(), opAppender.close()]);
       await Promise.all(this.#removals);
       for (const segment of segments.values()) {
         if (segment.isDeadListStale) await saveDeadList(this.#deps.files, segment);

@@ -41,7 +41,9 @@ export class BadInputRig implements AsyncDisposable {
   }
 
   /** With `dataDir`: on data that the caller keeps. */
-  static async start(options: { readonly gateway?: object; readonly dataDir?: string } = {}): Promise<BadInputRig> {
+  static async start(
+    options: { readonly gateway?: object; readonly chunkStore?: object; readonly dataDir?: string } = {},
+  ): Promise<BadInputRig> {
     const owned = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'skerry-bad-input-')) : undefined;
     const dataDir = options.dataDir ?? join(owned ?? '', 'data');
     const loaded = await loadConfig({
@@ -53,6 +55,7 @@ export class BadInputRig implements AsyncDisposable {
               { accessKey: ROOT.accessKeyId, secretKey: ROOT.secretKey, policy: 'admin', account: '000000000001' },
             ],
           },
+          chunkStore: { use: 'fs', ...options.chunkStore },
           gateways: [{ use: 's3', listen: '127.0.0.1:0', ...options.gateway }],
         },
         seed: { buckets: [BUCKET] },

@@ -154,14 +154,11 @@ async function assertAllGoes({ objects, garbage }: Engine, { chunkStore, metaSto
     await objects.deleteBucket(bucket);
   }
   while ((await garbage.run()) > 0);
-  await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(await metaStore.scan({ space: 'chunks', limit: 10 }), []);
   assert.deepEqual(await metaStore.scan({ space: 'refs', limit: 10 }), []);
-  for await (const batch of chunkStore.scan())
-    assert.deepEqual(
-      batch.filter(({ kind }) => kind !== 'op'),
-      [],
-    );
+  // the reclaimer frees behind the commit's back; what is never freed ends at the test's own limit
+  while ((await Array.fromAsync(chunkStore.scan())).flat().some(({ kind }) => kind !== 'op'))
+    await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('rebuilding the index', () => {
@@ -207,17 +204,19 @@ describe('rebuilding the index', () => {
     const { path, remove } = await temporaryDirectory();
     try {
       let stores = await openStores(path);
-      const engine = await openEngine(stores);
-      await engine.objects.createBucket({ bucket: 'one', owner: 'o' });
       const put = { bucket: 'one', owner: 'o', headers: {}, metadata: {}, storageClass: 'S' };
-      for (const key of ['a', 'b', 'c'])
+      for (const key of ['a', 'b', 'c']) {
+        // a record of ops for each
+        const engine = await openEngine(stores);
+        if (key === 'a') await engine.objects.createBucket({ bucket: 'one', owner: 'o' });
         await engine.objects.putObject({ ...put, key, body: { bytes: noise(5000, key.charCodeAt(0)) } });
-      await engine.close();
+        await engine.close();
+      }
       await closeStores(stores);
       await rm(join(path, 'meta'), { recursive: true });
       stores = await openStores(path);
       const records = (await Array.fromAsync(stores.chunkStore.scan())).flat();
-      const opOfB = records.filter(({ kind }) => kind === 'op')[2];
+      const opOfB = records.filter(({ kind }) => kind === 'op')[1];
       const dataOfA = records.find(({ kind }) => kind === 'data');
       const report = await rebuildIndex(hiding(stores, [opOfB?.locator, dataOfA?.locator]));
       assert.deepEqual(report.gaps, ['waw.0123456789abcdef:4']);

@@ -8,7 +8,12 @@ import type { Options } from '../../../plugins/chunks-fs/options.ts';
 
 const KIB = 1024;
 export const DIRECTORY = '/chunks';
-export const SMALL_OPTIONS: Options = { segmentMaxBytes: 256 * KIB, openFilesMax: 2, syncAheadBytes: 128 * KIB };
+export const SMALL_OPTIONS: Options = {
+  segmentMaxBytes: 256 * KIB,
+  openFilesMax: 2,
+  syncAheadBytes: 128 * KIB,
+  minFreeBytes: 0,
+};
 
 /** Numbers in [0, 1) that a seed decides. */
 export function seeded(seed: number): () => number {
