@@ -34,7 +34,7 @@ function calls(): ReadonlyMap<string, readonly string[]> {
 
 /** The leading words that are commands. */
 function commandOf(words: readonly string[]): readonly string[] {
-  const groups = new Set(['config', 'plugins', 'bucket', 'key']);
+  const groups = new Set(['config', 'plugins', 'bucket', 'key', 'repl-conflicts']);
   return words.slice(0, groups.has(words[0] ?? '') ? 2 : 1);
 }
 

@@ -7,8 +7,8 @@ import type { SiteId, Stamp } from './model.ts';
 /** One side of a conflict. */
 export interface ConflictSide {
   /**
-   * Of the stamp, also for null versions. While a loser is listed, `openObject`, `headObject`, `copyObject` (as source) and
-   * `deleteObject` find it by this id.
+   * Of the stamp, also for null versions. While a loser is listed, `openObject`, `headObject` and `copyObject` (as source)
+   * find it by this id.
    */
   readonly versionId: string;
   readonly stamp: Stamp;

@@ -42,7 +42,7 @@ export function createCausality(deps: CausalityDeps): Causality {
   const waiters = new Set<() => void>();
   let closed = false;
   const wake = (): void => {
-    for (const waiter of [...waiters]) waiter();
+    for (const waiter of waiters) waiter();
   };
 
   /** Until something is committed, or for a while. */

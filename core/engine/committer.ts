@@ -9,6 +9,7 @@ import {
   type Hlc,
   type Locator,
   type Logger,
+  type MetaKey,
   type MetaReads,
   type MetaStore,
   type Op,
@@ -22,7 +23,6 @@ import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
 import { bucketKey, clockKey, oplogKey } from './keys.ts';
 import type { BucketRecord, ClockRecord } from './records.ts';
-import type { WriteGate } from './primary.ts';
 import { makeStamp, stampDot, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { allNeeded, isReadNeeded, transact, type ReadNeeded, type Txn } from './txn.ts';
@@ -61,6 +61,14 @@ export interface Intent<T> {
   decide(context: CommitContext): T;
 }
 
+/** Who may author what, decided by state inside the commit. */
+export interface WriteGate {
+  /** What `check` reads. */
+  readonly keys: readonly MetaKey[];
+  /** Throws when this site must not author the op. */
+  check(txn: Txn, body: OpBody): void;
+}
+
 export interface CommitterDeps {
   readonly metaStore: MetaStore;
   readonly chunkStore: Pick<LedgeredChunkStore, 'sync' | 'isLost'>;
@@ -74,7 +82,7 @@ export interface CommitterDeps {
   readonly maxClockDriftMs: number;
   /** Throws when this site must not write now, given its own clock's last reading. */
   readonly checkWrites?: (hlc: Hlc) => void;
-  /** Who may author what, decided by state: asked for every own op. */
+  /** Asked for every own op. */
   readonly gate?: WriteGate;
   /** Most intents of one flush, default 256. */
   readonly groupMax?: number;

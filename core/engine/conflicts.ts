@@ -91,7 +91,7 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
     },
     async countConflicts() {
       await using cut = await reader.snapshot();
-      return countByBucket(cut);
+      return await countByBucket(cut);
     },
   };
 }

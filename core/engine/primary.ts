@@ -15,21 +15,13 @@ import {
   type SiteId,
   type WriterRule,
 } from '../contracts/index.ts';
-import type { Committer } from './committer.ts';
+import type { Committer, WriteGate } from './committer.ts';
 import { hlcEpoch, raiseEpoch } from './hlc.ts';
 import { registerKey } from './keys.ts';
 import { decodeRecord, type Register } from './records.ts';
-import type { Txn } from './txn.ts';
 
 const ID = 'primary';
 const row: MetaKey = registerKey('policy', ID);
-
-export interface WriteGate {
-  /** What `check` reads. */
-  readonly keys: readonly MetaKey[];
-  /** Throws when this site must not author the op. */
-  check(txn: Txn, body: OpBody): void;
-}
 
 export interface PrimaryDeps {
   readonly siteId: SiteId;

@@ -33,7 +33,7 @@ class VirtualTime {
   async advance(ms: number): Promise<void> {
     for (const endMs = this.nowMs + ms; this.nowMs < endMs;) {
       this.nowMs = Math.min(endMs, this.nowMs + 50);
-      for (const [callback, dueMs] of [...this.#due]) if (dueMs <= this.nowMs) (this.#due.delete(callback), callback());
+      for (const [callback, dueMs] of this.#due) if (dueMs <= this.nowMs && this.#due.delete(callback)) callback();
       await settle();
     }
   }
@@ -82,7 +82,7 @@ describe('rule 18: causal reads', () => {
     await exchange(a, b);
     const { causality } = await put(a, 'k', noise(50_000, 3));
     await pullOps(a, b);
-    const reader = createCausality({ ...time, reader: b.metaStore });
+    const reader = createCausality({ clock: time.clock, timers: time.timers, reader: b.metaStore });
     for (const scope of [KEY, { bucket: BUCKET, prefix: '' }, { bucket: BUCKET, prefix: 'k' }]) {
       const outcome = outcomeOf(reader.waitFor(causality, scope, { timeoutMs: 100 }));
       await time.advance(200);
@@ -99,7 +99,7 @@ describe('rule 18: causal reads', () => {
 
   test('the wait is bounded; a token far ahead or of an origin that nobody knows is no other case; nothing is left waiting', async () => {
     const time = new VirtualTime();
-    const reader = createCausality({ ...time, reader: await memoryStore() });
+    const reader = createCausality({ clock: time.clock, timers: time.timers, reader: await memoryStore() });
     const token = causalityToken({ 'far.0123456789abcdef': Number.MAX_SAFE_INTEGER });
     const waiting = reader.waitFor(token);
     const outcome = outcomeOf(waiting);
@@ -118,7 +118,7 @@ describe('rule 18: causal reads', () => {
 
   test('a caller that goes away, and a site that closes, end the wait', async () => {
     const time = new VirtualTime();
-    const reader = createCausality({ ...time, reader: await memoryStore() });
+    const reader = createCausality({ clock: time.clock, timers: time.timers, reader: await memoryStore() });
     const token = causalityToken({ 'far.0123456789abcdef': 1 });
     const gone = new AbortController();
     const [first, second] = [reader.waitFor(token, {}, { signal: gone.signal }), reader.waitFor(token)];
