@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 /** The `skerry` command: hands the process to core/cli. */
 import { readFileSync } from 'node:fs';
-import { main } from './cli/main.ts';
+import { ensureNodeFlags } from './cli/node-flags.ts';
+
+// Before anything else is loaded: what is would be loaded twice.
+ensureNodeFlags(process);
+const { main } = await import('./cli/main.ts');
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;

@@ -24,6 +24,8 @@ export interface BodySource {
   readonly bytes?: Uint8Array;
   /** Read once, with back-pressure; `return()` is called when the write fails early. Pieces must not change after they are yielded. */
   readonly stream?: AsyncIterable<Uint8Array>;
+  /** Called, if given, with a piece of `stream` that nobody will read again, so that its memory need not wait for the garbage collector. */
+  readonly release?: (piece: Uint8Array) => void;
   /** Declared size in bytes; another number of bytes rejects with `IncompleteBody`. */
   readonly size?: number;
   /** Lower-case hex SHA-256 that the whole body must have (a signed payload). */

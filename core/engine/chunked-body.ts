@@ -12,7 +12,7 @@ export interface ChunkedBodyDeps {
   readonly hashing: Hashing;
   readonly placer: ChunkPlacer;
   readonly budget: MemoryBudget;
-  /** Buffers for reuse, shared by all uploads. */
+  /** Buffers for reuse, shared by all uploads: never more than the budget has room for. */
   readonly idleSlabs: Uint8Array[];
 }
 
@@ -34,10 +34,7 @@ const STORING_MAX = 2;
  * the young generation of the garbage collector, and memory would follow its pace instead of the budget. Shared memory, so
  * that hash workers read them in place: this copy is the only one on the way to the chunk-store.
  */
-const SLAB_BYTES = 256 * 1024;
-
-/** Slabs of all uploads that wait for reuse, at most. */
-const IDLE_SLABS_MAX = 32;
+const SLAB_BYTES = 128 * 1024;
 
 /** A slab on its way to being full. */
 interface Filling {
@@ -204,7 +201,7 @@ export class ChunkedBody {
     });
     this.#storing.add(storing);
     void storing.finally(() => {
-      for (const slab of chunk.slabs) if (this.#slabs.length < IDLE_SLABS_MAX) this.#slabs.push(slab);
+      this.#slabs.push(...chunk.slabs);
       this.#lease.give(heldBytes);
       this.#storing.delete(storing);
     });

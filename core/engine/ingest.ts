@@ -26,7 +26,7 @@ export interface IngestOptions {
   readonly tightChunkBytes?: number;
   /** A version's body up to this size is its only chunk and its own, default 64 KiB. */
   readonly dedupMinBytes?: number;
-  /** Received and not yet stored bytes of all uploads together, default 40 MiB. */
+  /** Received and not yet stored bytes of all uploads together, default 24 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -71,7 +71,7 @@ const DEFAULTS: Required<IngestOptions> = {
   chunkBytes: 4 * MIB,
   tightChunkBytes: MIB,
   dedupMinBytes: 64 * KIB,
-  memoryBytes: 40 * MIB,
+  memoryBytes: 24 * MIB,
 };
 
 interface Run {
@@ -226,6 +226,8 @@ async function storeLarge(
     if (head.length > 0) await large.add(head, reader.isComplete());
     for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
       await large.add(piece, reader.isComplete());
+      // of a stream nothing but copies is kept
+      if (body.stream !== undefined) body.release?.(piece);
     }
     const { manifest, digests } = await large.finish();
     return { size: reader.receivedBytes(), manifest, digests, checksums: verifyBody(body, digests) };
