@@ -13,6 +13,9 @@ import {
   type KeyInfo,
   type PrimaryRole,
   type ResolvedConflict,
+  type PulledOnce,
+  type PushedOnce,
+  type ReplicationStatus,
   type SiteStatus,
 } from '../contracts/index.ts';
 
@@ -50,6 +53,7 @@ export function adminClient(target: AdminTarget): AdminService {
     (await exchange(target, { method, path, ...(body === undefined ? {} : { body }) })) as T;
   const key = (accessKeyId: string, rest = ''): string => `/v1/keys/${encodeURIComponent(accessKeyId)}${rest}`;
   const bucket = (name: string, rest = ''): string => `/v1/buckets/${encodeURIComponent(name)}${rest}`;
+  const peer = (site: string, what: string): string => `/v1/replication/${encodeURIComponent(site)}/${what}`;
   const setting = (name: string, what: string): string => bucket(name, `/settings/${encodeURIComponent(what)}`);
   return {
     status: async () => call<SiteStatus>('GET', '/v1/status'),
@@ -78,6 +82,9 @@ export function adminClient(target: AdminTarget): AdminService {
     resolveConflict: async (name, objectKey, choose) =>
       call<ResolvedConflict>('POST', bucket(name, '/conflict'), { key: objectKey, choose }),
     promote: async () => call<PrimaryRole>('POST', '/v1/promote'),
+    replicationStatus: async () => call<ReplicationStatus>('GET', '/v1/replication'),
+    pullFrom: async (site) => call<PulledOnce>('POST', peer(site, 'pull')),
+    pushTo: async (site) => call<PushedOnce>('POST', peer(site, 'push')),
     stop: async () => void (await call('POST', '/v1/stop')),
   };
 }

@@ -8,6 +8,8 @@ import { pluginsCommand } from './commands/plugins.ts';
 import { rebuildIndexCommand } from './commands/rebuild-index.ts';
 import { replConflictsCommand } from './commands/repl-conflicts.ts';
 import { replPromoteCommand } from './commands/repl-promote.ts';
+import { replPullCommand, replPushCommand } from './commands/repl-transfer.ts';
+import { replStatusCommand } from './commands/repl-status.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { MakeCommand } from './command.ts';
@@ -23,6 +25,9 @@ const COMMANDS: readonly MakeCommand[] = [
   keyCommand,
   statusCommand,
   rebuildIndexCommand,
+  replStatusCommand,
+  replPullCommand,
+  replPushCommand,
   replConflictsCommand,
   replPromoteCommand,
 ];

@@ -6,6 +6,7 @@ import type { PermissionPolicy } from './auth.ts';
 import type { PrimaryRole } from './conflict-resolver.ts';
 import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict } from './conflict-service.ts';
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
+import type { PulledOnce, PushedOnce, ReplicationStatus } from './replication-status.ts';
 
 export interface KeyInfo {
   readonly accessKeyId: string;
@@ -85,6 +86,12 @@ export interface AdminService {
   resolveConflict(bucket: string, key: string, choose: string): Promise<ResolvedConflict>;
   /** Makes this site the primary. `NotSupported` where every site accepts writes. */
   promote(): Promise<PrimaryRole>;
+  /** `Unavailable` where nothing replicates: the site has no transport, or is not running. The same for the next two. */
+  replicationStatus(): Promise<ReplicationStatus>;
+  /** Takes everything that the peer has now, and what bytes can be had. `NotFound` for a site that is no peer. */
+  pullFrom(peer: SiteId): Promise<PulledOnce>;
+  /** Brings the peer everything that it lacks and takes now. */
+  pushTo(peer: SiteId): Promise<PushedOnce>;
   /** Ask the site to stop gracefully. Resolves when the stop has begun. */
   stop(): Promise<void>;
 }

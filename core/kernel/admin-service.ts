@@ -14,11 +14,13 @@ import {
   type SiteStatus,
 } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { Replication } from '../replication/replication.ts';
 import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
   readonly engine: Pick<Engine, 'objects' | 'identities' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
+  readonly replication: Replication | undefined;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
   readonly requestStop: () => void;
@@ -45,7 +47,7 @@ const SETTINGS: Readonly<Record<BucketSettingName, true>> = {
 };
 const PAGE = 1000;
 
-export function createAdminService({ engine, auth, status, requestStop }: AdminDeps): AdminService {
+export function createAdminService({ engine, auth, replication, status, requestStop }: AdminDeps): AdminService {
   const { objects, identities } = engine;
   return {
     status,
@@ -91,10 +93,20 @@ export function createAdminService({ engine, auth, status, requestStop }: AdminD
       return objects.resolveConflict({ bucket, key, choose, owner });
     },
     promote: () => engine.promote(),
+    replicationStatus: async () => running(replication).status(),
+    pullFrom: async (peer) => running(replication).pullOnce(peer),
+    pushTo: async (peer) => running(replication).pushOnce(peer),
     async stop() {
       requestStop();
     },
   };
+}
+
+function running(replication: Replication | undefined): Replication {
+  if (replication !== undefined) return replication;
+  throw new SkerryError('Unavailable', 'nothing replicates here: the site is not running, or has no transport', {
+    details: { hint: 'set plugins.transport and replication.peers, and start the site' },
+  });
 }
 
 function ownerId({ identities }: AdminDeps['engine'], owner: string | undefined): string {

@@ -100,7 +100,8 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
-  admin: ({ engine, auth, status, requestStop }) => createAdminService({ engine, auth, status, requestStop }),
+  admin: ({ engine, auth, replication, status, requestStop }) =>
+    createAdminService({ engine, auth, replication, status, requestStop }),
   gateways: ({ loaded: { plugins }, depsOf, engine, auth, admin, health, hooks, withGateways }) => {
     const services = {
       objects: engine.objects,

@@ -50,6 +50,17 @@ const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/buckets/:bucket/conflicts', answer: listConflicts },
   { method: 'GET', path: '/v1/buckets/:bucket/conflict', answer: getConflict },
   { method: 'POST', path: '/v1/buckets/:bucket/conflict', answer: resolveConflict },
+  { method: 'GET', path: '/v1/replication', answer: async ({ admin }) => ok(await admin.replicationStatus()) },
+  {
+    method: 'POST',
+    path: '/v1/replication/:peer/pull',
+    answer: async ({ admin, names }) => ok(await admin.pullFrom(name(names, 'peer'))),
+  },
+  {
+    method: 'POST',
+    path: '/v1/replication/:peer/push',
+    answer: async ({ admin, names }) => ok(await admin.pushTo(name(names, 'peer'))),
+  },
   { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
 ];
 

@@ -38,6 +38,9 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     getConflict: { bucket: 'b', key: 'k' },
     resolveConflict: { ended: 1, kept: [], causality: 't' },
     promote: { site: 'waw', epoch: 1 },
+    replicationStatus: { site: 'waw', peers: [] },
+    pullFrom: { applied: 2, pendingVersions: 0 },
+    pushTo: { pushed: 3 },
     stop: undefined,
   };
   const calls: FakeAdmin['calls'] = [];

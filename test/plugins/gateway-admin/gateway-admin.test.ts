@@ -147,6 +147,14 @@ describe('routes', () => {
       ['resolveConflict', 'b', 'k', 'all'],
     ],
     [{ method: 'POST', path: '/v1/promote' }, 200, { site: 'waw', epoch: 1 }, ['promote']],
+    [{ path: '/v1/replication' }, 200, { site: 'waw', peers: [] }, ['replicationStatus']],
+    [
+      { method: 'POST', path: '/v1/replication/ber/pull' },
+      200,
+      { applied: 2, pendingVersions: 0 },
+      ['pullFrom', 'ber'],
+    ],
+    [{ method: 'POST', path: '/v1/replication/ber/push' }, 200, { pushed: 3 }, ['pushTo', 'ber']],
     [{ method: 'POST', path: '/v1/stop' }, 202, { stopping: true }, ['stop']],
   ];
 
