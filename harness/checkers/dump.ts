@@ -22,9 +22,7 @@ export async function dumpState(reader: MetaReader): Promise<string> {
   for (const space of META_SPACES) {
     if (LOCAL.has(space)) continue;
     for (const { key, value } of await scanAll(reader, space)) {
-      lines.push(
-        `${space} ${Buffer.from(key).toString('latin1')} = ${withoutLocal(Buffer.from(value).toString('utf8'))}`,
-      );
+      lines.push(`${space} ${Buffer.from(key).toString('latin1')} = ${textOf(space, Buffer.from(value))}`);
     }
   }
   return lines.join('\n');
@@ -46,8 +44,10 @@ export function firstDifference(a: string, b: string): string {
   return `${missing ?? '(nothing)'}  |  ${extra ?? '(nothing)'}`;
 }
 
-function withoutLocal(text: string): string {
-  return text === '' ? '' : canonicalJson(JSON.parse(text), SITE_ONLY);
+/** Records are JSON, digests are bytes. */
+function textOf(space: MetaSpace, value: Buffer): string {
+  if (space === 'digest') return value.toString('hex');
+  return value.length === 0 ? '' : canonicalJson(JSON.parse(value.toString('utf8')), SITE_ONLY);
 }
 
 /** JSON with sorted names; members named in `without` are left out at every depth. */

@@ -14,7 +14,7 @@ import { stampChecker } from './stamps.ts';
 import { stateChecker } from './state.ts';
 import { vectorChecker } from './vectors.ts';
 
-export type { Checker, SiteView, WorldView } from './checker.ts';
+export type { Checker, WorldView } from './checker.ts';
 
 export function createCheckers(seed: number): readonly Checker[] {
   return [

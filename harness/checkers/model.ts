@@ -46,7 +46,7 @@ function settingsOf(mine: readonly Op[], put: Op<VersionPut>): ReadonlyMap<strin
   const changes = mine.filter(
     (op): op is Op<VersionSetting> => op.body.type === 'version.setting' && op.body.target === put.stamp,
   );
-  const first = Object.entries(put.body.settings ?? {}) as [string, Json][];
+  const first = Object.entries(put.body.settings ?? {});
   const later = changes.toSorted(newer).toReversed();
   return new Map([...first, ...later.map(({ body }): [string, Json] => [body.name, body.value])]);
 }

@@ -20,7 +20,7 @@ export function stampChecker(): Checker {
           const last = newest.get(self) ?? '';
           if (op.stamp <= last) view.fail('stamps', `${site.name} issued ${op.stamp} after ${last}`);
           if (read <= hlc) view.fail('stamps', `${site.name} issued ${op.stamp}, not past its own clock ${hlc}`);
-          if (read.endsWith('0000') === false) view.mark('hlc counter used');
+          if (!read.endsWith('0000')) view.mark('hlc counter used');
           newest.set(self, op.stamp);
         }
         if (read > hlc) hlc = read;

@@ -1,10 +1,12 @@
+import type { WorldName } from '../sim/run-many.ts';
+
 /** A planted bug: one place in the source that is made wrong, to see how soon the harness notices. */
 export interface Mutation {
   readonly name: string;
   /** The promise that it breaks. */
   readonly rule: string;
   /** The world whose runs should find it. */
-  readonly world: 'engine' | 'relay';
+  readonly world: WorldName;
   /** From the root of the repository. */
   readonly file: string;
   /** Occurs exactly once in the file. */

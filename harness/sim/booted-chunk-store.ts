@@ -8,8 +8,17 @@ import {
   type ReadOptions,
   type StoredRecord,
 } from '../../core/contracts/index.ts';
-import type { Volatile } from './chunk-image.ts';
 import { crashed, type StoreBoot } from './meta-image.ts';
+
+/** Records whose fate a crash decides. */
+export interface Volatile {
+  /** Appended since the last good sync began. */
+  readonly unsynced: Set<Locator>;
+  /** Appended before a sync that failed: nothing makes them durable any more. */
+  readonly doomed: Set<Locator>;
+  /** Freed, and not yet for good. */
+  freed: Set<Locator>;
+}
 
 export class BootedChunkStore implements ChunkStore {
   readonly #store: ChunkStore;

@@ -3,10 +3,10 @@
  * was not synced, and may bring back what was freed. Two makes: the memory plugin with the losses added here, and the
  * file plugin on the simulated disk, which loses by itself.
  */
-import type { ChunkStore, Locator, PluginDeps } from '../../core/contracts/index.ts';
+import type { ChunkStore, PluginDeps } from '../../core/contracts/index.ts';
 import { FsChunkStore } from '../../plugins/chunks-fs/store.ts';
 import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
-import { BootedChunkStore, lookedAt } from './booted-chunk-store.ts';
+import { BootedChunkStore, lookedAt, type Volatile } from './booted-chunk-store.ts';
 import { SimDisk } from './disk.ts';
 import type { StoreBoot } from './meta-image.ts';
 import type { Draw } from './random.ts';
@@ -27,16 +27,6 @@ export async function createChunkImage(make: ChunkStoreMake, draw: Draw): Promis
   const store = new MemoryChunkStore({ capacityBytes: 0 });
   await store.open();
   return new MemoryChunkImage(store, draw);
-}
-
-/** Records whose fate a crash decides. */
-export interface Volatile {
-  /** Appended since the last good sync began. */
-  readonly unsynced: Set<Locator>;
-  /** Appended before a sync that failed: nothing makes them durable any more. */
-  readonly doomed: Set<Locator>;
-  /** Freed, and not yet for good. */
-  freed: Set<Locator>;
 }
 
 class MemoryChunkImage implements ChunkImage {
@@ -102,7 +92,7 @@ class FsChunkImage implements ChunkImage {
 
   #make(): ChunkStore {
     if (this.#deps === undefined) throw new Error('the site was never started');
-    const options = { segmentMaxBytes: 64 * 1024, openFilesMax: 4, syncAheadBytes: 64 * 1024 };
+    const options = { segmentMaxBytes: 64 * 1024, openFilesMax: 4, syncAheadBytes: 64 * 1024, minFreeBytes: 0 };
     return new FsChunkStore(this.#deps, options);
   }
 }

@@ -13,12 +13,13 @@ export const engineAdapter: SiteAdapter = {
   start: async (ports) => runningEngine(await startEngine(ports)),
 };
 
-export async function startEngine(ports: SitePorts): Promise<Engine> {
+/** `onCommitted`: called at every commit, local or applied. */
+export async function startEngine(ports: SitePorts, onCommitted: () => void = () => {}): Promise<Engine> {
   const deps: EngineDeps & { readonly partMinBytes: number } = {
     ...ports,
     masterKey: new Uint8Array(32),
     configIdentities: [],
-    hooks: { beforeWrite: () => undefined, committed: () => {} },
+    hooks: { beforeWrite: () => undefined, committed: onCommitted },
     options: { ingest: INGEST },
     partMinBytes: 1,
   };

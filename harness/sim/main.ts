@@ -60,8 +60,8 @@ function printFailure({ seed, failures }: RunResult): void {
 }
 
 function worldNamed(name: string): WorldName {
-  if (name === 'engine' || name === 'relay') return name;
-  throw new RangeError(`--world is engine or relay, not ${name}`);
+  if (Object.hasOwn(adapters, name)) return name as WorldName;
+  throw new RangeError(`--world is one of ${Object.keys(adapters).join(', ')}, not ${name}`);
 }
 
 function whole(option: string, text: string): number {

@@ -4,7 +4,7 @@ import type { PlanOptions } from './plan.ts';
 import type { RunResult } from './run.ts';
 
 /** What is judged, by name: an adapter is code and cannot be sent to a worker. */
-export type WorldName = 'engine' | 'relay';
+export type WorldName = 'engine' | 'relay' | 'replication';
 
 export interface ManyOptions {
   readonly seeds: readonly number[];

@@ -13,8 +13,13 @@ const { runSeed } = await import('./run.ts');
 const { adapters } = await import('./adapters.ts');
 const options = { adapter: adapters[world], ...(plan === undefined ? {} : { plan }) };
 
-port.on('message', async ({ seed, twice }: SeedRequest) => {
+async function answer({ seed, twice }: SeedRequest): Promise<SeedAnswer> {
   const result = await runSeed(seed, options);
   const isStable = !twice || (await runSeed(seed, options)).traceHash === result.traceHash;
-  port.postMessage({ result, isStable } satisfies SeedAnswer);
+  return { result, isStable };
+}
+
+port.on('message', (request: SeedRequest) => {
+  // a rejection is a fault of the harness: unhandled, it ends the worker, and whoever asked is told
+  void answer(request).then((answered) => port.postMessage(answered));
 });

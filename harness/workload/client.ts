@@ -66,9 +66,9 @@ export async function runStep(step: ClientStep, ports: ClientPorts): Promise<voi
     case 'createBucket':
       return void (await call(nothing, (objects) => objects.createBucket({ bucket: op.bucket, owner: OWNER })));
     case 'deleteBucket':
-      return void (await call(nothing, (objects) => objects.deleteBucket(op.bucket)));
+      return call(nothing, (objects) => objects.deleteBucket(op.bucket));
     case 'setting':
-      return void (await call(nothing, (objects) => objects.putBucketSetting(op.bucket, op.name, op.value)));
+      return call(nothing, (objects) => objects.putBucketSetting(op.bucket, op.name, op.value));
     case 'put':
       return put(step, op, ports, call);
     case 'get':
@@ -258,7 +258,7 @@ async function endUpload(
   parts: readonly { readonly number: number; readonly etag: string }[],
 ): Promise<void> {
   if (ending === 'leave') return;
-  if (ending === 'abort') return void (await call(nothing, (objects) => objects.abortUpload(ref)));
+  if (ending === 'abort') return call(nothing, (objects) => objects.abortUpload(ref));
   const complete = () => call(written, (objects) => objects.completeUpload({ ...ref, parts }));
   await complete();
   if (ending === 'completeTwice') await complete();
