@@ -11,6 +11,11 @@ import { pull, type PullOutcome } from './pull.ts';
 import { push, pushChunks, type PushCall } from './push.ts';
 import type { SiteContext } from './site-context.ts';
 
+/** How long a single push waits for what the peer wants. */
+const WANTS_WAIT_MS = 1000;
+/** Rounds in which the peer took nothing of what it wants. */
+const STUCK_MAX = 3;
+
 export class Peer {
   readonly #site: SiteContext;
   readonly #link: PeerLink;
@@ -73,7 +78,13 @@ export class Peer {
     const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
     const call = this.#pushCall(protocol, signal);
     const { pushed } = await push(this.#site, call);
-    while ((await pushChunks(this.#site, call, 0)).pushed > 0);
+    // The peer asks for bytes once it has looked at the ops; a session may be bringing them at the same time.
+    let stuck = 0;
+    for (let wanted = true; wanted && stuck < STUCK_MAX;) {
+      const outcome = await pushChunks(this.#site, call, WANTS_WAIT_MS);
+      wanted = outcome.pushed > 0 || outcome.isStuck;
+      stuck = outcome.isStuck ? stuck + 1 : 0;
+    }
     return pushed;
   }
 

@@ -135,8 +135,8 @@ class SiteReplication implements Replication {
     const { hlc, vector } = await replica.cut();
     const pending = await replica.pending(PENDING_COUNT_MAX);
     const stable = await this.frontier();
-    const fetch = this.#site.fetcher.counters();
-    const own = { hlc, vector, chunkBytes: fetch.fetchedBytesBySite };
+    const fetched = this.#site.fetcher.counters();
+    const own = { hlc, vector, chunkBytes: fetched.fetchedBytesBySite };
     const [oldest] = pending;
     const oldestMs = oldest === undefined ? 0 : ports.clock.wallMs() - hlcWallMs(stampHlc(oldest.stamp));
     return {
@@ -153,7 +153,7 @@ class SiteReplication implements Replication {
         atLeast: pending.length === PENDING_COUNT_MAX,
         oldestSeconds: Math.max(0, oldestMs) / 1000,
       },
-      fetch,
+      fetch: fetched,
       ...(this.#fenced === undefined ? {} : { fenced: fencedOf(this.#fenced) }),
       ...(stable === undefined ? {} : { stable }),
     };
