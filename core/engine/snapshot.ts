@@ -57,7 +57,8 @@ export async function openCut(metaStore: MetaStore): Promise<PinnedCut> {
     const trimmed = trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR;
     return {
       cut: { hlc, vector, trimmed },
-      page: (after, limit) => readPage(readEntities(snapshot, after === undefined ? undefined : decodePosition(after)), limit),
+      page: (after, limit) =>
+        readPage(readEntities(snapshot, after === undefined ? undefined : decodePosition(after)), limit),
       [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -169,7 +170,7 @@ export function createCutServer(deps: CutServerDeps): CutServer {
     release,
     async close() {
       timer?.cancel();
-      for (const cutId of [...pins.keys()]) await release(cutId);
+      for (const cutId of pins.keys()) await release(cutId);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Rule 11: a clock that cannot be right stamps nothing. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createClockGuard } from '../../core/engine/clock-guard.ts';
 import { createCommitter } from '../../core/engine/committer.ts';
 import { HLC_ZERO, formatHlc, hlcWallMs, mergeHlc } from '../../core/engine/hlc.ts';

@@ -1,5 +1,5 @@
 /** Sites in miniature that give each other snapshots. */
-import type { MetaStore, Op, OpBody, Origin, Stamp, VersionVector } from '../../core/contracts/index.ts';
+import type { MetaStore, Op, Origin, Stamp, VersionVector } from '../../core/contracts/index.ts';
 import { createCommitter, type Committer, type CommitterDeps } from '../../core/engine/committer.ts';
 import { mergeCut, type CutSource } from '../../core/engine/merge-cut.ts';
 import { openCut } from '../../core/engine/snapshot.ts';
@@ -73,7 +73,7 @@ export function spread(ops: readonly Op[], keys: readonly string[]): readonly Op
     const { body } = op;
     if (!('key' in body)) return op;
     const target = 'target' in body && body.target !== null ? body.target : op.stamp;
-    return { ...op, body: { ...body, key: keyOf(target) } as OpBody };
+    return { ...op, body: { ...body, key: keyOf(target) } };
   });
 }
 

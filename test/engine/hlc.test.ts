@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { HLC_ZERO, formatHlc, hlcCounter, hlcEpoch, hlcWallMs, isHlc, mergeHlc, nextHlc, raiseEpoch } from '../../core/engine/hlc.ts';
+import {
+  HLC_ZERO,
+  formatHlc,
+  hlcCounter,
+  hlcEpoch,
+  hlcWallMs,
+  isHlc,
+  mergeHlc,
+  nextHlc,
+  raiseEpoch,
+} from '../../core/engine/hlc.ts';
 
 const WALL = fc.integer({ min: 0, max: 2 ** 48 - 2 });
 const COUNTER = fc.integer({ min: 0, max: 0xffff });

@@ -1,7 +1,7 @@
 /** Rule 15: a snapshot merged into a site, empty or not, leaves what applying all ops leaves. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { MetaStore, Op } from '../../core/contracts/index.ts';
 import { clockKey, trimmedKey } from '../../core/engine/keys.ts';
 import { mergeInProgress } from '../../core/engine/merge-cut.ts';

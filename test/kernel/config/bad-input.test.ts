@@ -67,7 +67,7 @@ const cases: readonly Case[] = [
     name: 'missing plugin with no near name',
     lines: PLUGIN_LINES.with(3, '  conflictResolver: { use: some-absent-package }'),
     expected: [
-      `${FILE}:4:28: plugins.conflictResolver.use: no conflict-resolver plugin called some-absent-package (hint: shipped: lww; or a ./path, or an installed package)`,
+      `${FILE}:4:28: plugins.conflictResolver.use: no conflict-resolver plugin called some-absent-package (hint: shipped: lww, keep-both, primary; or a ./path, or an installed package)`,
     ],
   },
   {
