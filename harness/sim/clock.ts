@@ -12,8 +12,9 @@ export interface SimClockOptions {
 }
 
 export class SimClock implements Clock {
+  /** Milliseconds of these clocks in one of true time. */
+  readonly rate: number;
   readonly #nowMs: () => number;
-  readonly #rate: number;
   /** Wall time at `#since`. */
   #anchorMs: number;
   #since = 0;
@@ -21,7 +22,7 @@ export class SimClock implements Clock {
 
   constructor(nowMs: () => number, { offsetMs, driftPpm }: SimClockOptions) {
     this.#nowMs = nowMs;
-    this.#rate = 1 + driftPpm / 1e6;
+    this.rate = 1 + driftPpm / 1e6;
     this.#anchorMs = EPOCH_MS + offsetMs;
   }
 
@@ -30,7 +31,7 @@ export class SimClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#nowMs() * this.#rate;
+    return this.#nowMs() * this.rate;
   }
 
   /** Either way. */
@@ -50,7 +51,7 @@ export class SimClock implements Clock {
   }
 
   #wall(): number {
-    return this.#frozen ? this.#anchorMs : this.#anchorMs + (this.#nowMs() - this.#since) * this.#rate;
+    return this.#frozen ? this.#anchorMs : this.#anchorMs + (this.#nowMs() - this.#since) * this.rate;
   }
 
   #reset(wallMs: number): void {

@@ -75,10 +75,11 @@ async function settled<T>(
   }
 }
 
-export function laneTimers(lane: Lane): Timers {
+/** `rate`: how fast the site's clocks run; its timers run as fast. */
+export function laneTimers(lane: Lane, rate: number): Timers {
   const after = (delayMs: number, callback: () => void): Timer => {
     if (!(delayMs >= 0)) throw new SkerryError('InvalidArgument', `delayMs must be 0 or more, not ${delayMs}`);
-    return lane.after(delayMs, 'timer', callback);
+    return lane.after(delayMs / rate, 'timer', callback);
   };
   return {
     after,

@@ -1,6 +1,5 @@
 /** The outside world of one boot of a simulated site: every port answers from virtual time and the seed. */
 import type {
-  Clock,
   FileSystem,
   HashAlgorithm,
   Hashing,
@@ -10,6 +9,7 @@ import type {
   Runtime,
 } from '../../core/contracts/index.ts';
 import { createDigest, hashNow } from '../../core/kernel/runtime/digests.ts';
+import type { SimClock } from './clock.ts';
 import { laneTimers, type Lane } from './lane.ts';
 import type { Draw } from './random.ts';
 
@@ -23,14 +23,21 @@ export interface LogLine {
 
 export interface RuntimeParts {
   readonly lane: Lane;
-  readonly clock: Clock;
+  readonly clock: SimClock;
   readonly draw: Draw;
   readonly files: FileSystem;
   readonly log: (line: LogLine) => void;
 }
 
 export function simRuntime({ lane, clock, draw, files, log }: RuntimeParts): Runtime {
-  return { clock, timers: laneTimers(lane), random: drawnRandom(draw), files, hashing, logger: capturing(lane, log) };
+  return {
+    clock,
+    timers: laneTimers(lane, clock.rate),
+    random: drawnRandom(draw),
+    files,
+    hashing,
+    logger: capturing(lane, log),
+  };
 }
 
 function drawnRandom(draw: Draw): Random {

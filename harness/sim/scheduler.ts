@@ -54,7 +54,8 @@ export class Scheduler {
   after(delayMs: number, label: string, run: () => void | Promise<void>): ScheduledEvent {
     const nth = (this.#labels.get(label) ?? 0) + 1;
     this.#labels.set(label, nth);
-    const atMs = Math.round((this.#nowMs + Math.max(0, delayMs)) * 1000) / 1000;
+    // never early: who waits for a deadline would find that it is not there yet, and wait for nothing for ever
+    const atMs = Math.ceil((this.#nowMs + Math.max(0, delayMs)) * 1000) / 1000;
     const event: Pending = {
       atMs,
       order: rnd(this.#seed, 'order', `${label}#${nth}`),
