@@ -1,14 +1,18 @@
 /** What a site keeps in its data directory besides its stores: the lock, who it is, and its master key. */
 import { join } from 'node:path';
 import { SkerryError, type Incarnation, type Random, type Runtime, type SiteId } from '../contracts/index.ts';
-import type { DirectoryLock, Host } from './runtime/lock.ts';
+import type { DirectoryLock, FileIdentity, Host } from './runtime/lock.ts';
 
-/** `site.json`. Written at first start, and when the site comes back as a new origin. */
+/**
+ * `site.json`. Written at first start, and when the site comes back as a new origin. `marker` is the identity of the empty file
+ * `marker` beside it: a copy of the directory, a restored backup for one, has another (rule 12).
+ */
 interface SiteRecord {
   readonly format: 1;
   readonly site: SiteId;
   readonly incarnation: Incarnation;
   readonly createdAtMs: number;
+  readonly marker: FileIdentity;
 }
 
 export interface DataDirectory {
@@ -17,6 +21,8 @@ export interface DataDirectory {
   readonly incarnation: Incarnation;
   /** 32 bytes. Encrypts the secrets of identities. */
   readonly masterKey: Uint8Array;
+  /** The incarnation is new with this start, because the directory is a copy. */
+  readonly isCopy: boolean;
   /** Idempotent. */
   release(): void;
 }
@@ -32,6 +38,7 @@ export interface DataDirectoryOptions {
 const OWNER_ONLY_DIRECTORY = 0o700;
 const OWNER_ONLY_FILE = 0o600;
 const MASTER_KEY_BYTES = 32;
+const MARKER = 'marker';
 const SITE_ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const INCARNATION = /^[0-9a-f]{16}$/;
 
@@ -45,13 +52,43 @@ export async function openDataDirectory({ path, siteId, runtime, host }: DataDir
   try {
     const known = await readSiteRecord(path, runtime);
     const masterKey = await openMasterKey(path, known !== undefined, runtime);
-    const record = known ?? (await createSiteRecord(path, siteId, runtime));
-    if (siteId !== undefined && siteId !== record.site) throw foreignDirectory(path, siteId, record.site);
-    return { path, site: record.site, incarnation: record.incarnation, masterKey, release: () => lock.release() };
+    if (known && siteId !== undefined && siteId !== known.site) throw foreignDirectory(path, siteId, known.site);
+    const isCopy = known !== undefined && !(await hasMarker(path, known.marker, runtime, host));
+    const record = known && !isCopy ? known : await createSiteRecord(path, known?.site ?? siteId, runtime, host);
+    if (isCopy) warnOfCopy(path, known, record, runtime);
+    const { site, incarnation } = record;
+    return { path, site, incarnation, masterKey, isCopy, release: () => lock.release() };
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+/** What either cannot tell does not count against it. */
+async function hasMarker(
+  path: string,
+  known: FileIdentity | undefined,
+  { files }: Runtime,
+  host: Host,
+): Promise<boolean> {
+  const file = join(path, MARKER);
+  if (known === undefined || (await files.stat(file)) === undefined) return false;
+  const found = host.identifyFile(file);
+  const isSame = (a: string | undefined, b: string | undefined): boolean =>
+    a === undefined || b === undefined || a === b;
+  return found.inode === known.inode && isSame(found.bornNs, known.bornNs) && isSame(found.machine, known.machine);
+}
+
+function warnOfCopy(
+  path: string,
+  { incarnation: before }: SiteRecord,
+  { incarnation }: SiteRecord,
+  { logger }: Runtime,
+) {
+  logger.warn(
+    { path, before, incarnation },
+    'this data directory is a copy: the site goes on under a new incarnation, so that what the original writes is not mixed up with it',
+  );
 }
 
 function foreignDirectory(path: string, wanted: SiteId, found: SiteId): SkerryError {
@@ -89,12 +126,16 @@ async function createSiteRecord(
   path: string,
   siteId: SiteId | undefined,
   { files, random, clock }: Runtime,
+  host: Host,
 ): Promise<SiteRecord> {
+  const marker = join(path, MARKER);
+  await files.writeFileAtomic(marker, new Uint8Array(0), { permissions: OWNER_ONLY_FILE });
   const record: SiteRecord = {
     format: 1,
     site: siteId ?? randomSiteId(random),
     incarnation: random.hex(8),
     createdAtMs: clock.wallMs(),
+    marker: host.identifyFile(marker),
   };
   const bytes = new TextEncoder().encode(`${JSON.stringify(record, undefined, 2)}\n`);
   await files.writeFileAtomic(join(path, 'site.json'), bytes, { permissions: OWNER_ONLY_FILE });
@@ -102,8 +143,12 @@ async function createSiteRecord(
 }
 
 /** A site whose state went back in time is a new origin from its next start on. */
-export async function renewIncarnation({ path, site }: DataDirectory, runtime: Runtime): Promise<void> {
-  await createSiteRecord(path, site, runtime);
+export async function renewIncarnation(
+  { path, site }: Pick<DataDirectory, 'path' | 'site'>,
+  runtime: Runtime,
+  host: Host,
+): Promise<void> {
+  await createSiteRecord(path, site, runtime, host);
 }
 
 function randomSiteId(random: Random): SiteId {

@@ -47,7 +47,7 @@ async function rebuildIn(loaded: LoadedConfig, runtime: Runtime): Promise<Rebuil
     await stores.open();
     try {
       const report = await rebuildIndex({ metaStore, chunkStore });
-      await renewIncarnation(directory, runtime);
+      await renewIncarnation(directory, runtime, nodeHost);
       return report;
     } finally {
       await stores.close();

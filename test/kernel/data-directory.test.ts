@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openDataDirectory } from '../../core/kernel/data-directory.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
-import { nodeHost } from '../../core/kernel/runtime/lock.ts';
+import { nodeHost, type FileIdentity } from '../../core/kernel/runtime/lock.ts';
 import { memoryLogger } from './fixtures/logger.ts';
 
 const { runtime, close } = createNodeRuntime(memoryLogger().logger);
@@ -56,6 +56,57 @@ describe('first start', () => {
       message: /^site\.id: is ber, but .* belongs to site waw/,
     });
     (await open(path)).release();
+  });
+});
+
+describe('copies', () => {
+  test('a copied directory is another origin from its first start on; the original and a moved one stay who they are', async () => {
+    const path = fresh();
+    const original = await open(path, 'waw');
+    original.release();
+    const copied = fresh();
+    await cp(path, copied, { recursive: true, preserveTimestamps: true });
+    const copy = await open(copied, 'waw');
+    copy.release();
+    assert.deepEqual([copy.site, copy.isCopy], ['waw', true]);
+    assert.notEqual(copy.incarnation, original.incarnation);
+    assert.deepEqual([...copy.masterKey], [...original.masterKey]);
+    const again = await open(copied);
+    again.release();
+    assert.deepEqual([again.incarnation, again.isCopy], [copy.incarnation, false]);
+    const moved = fresh();
+    await mkdir(dirname(moved), { recursive: true });
+    await rename(path, moved);
+    const same = await open(moved);
+    same.release();
+    assert.deepEqual([same.incarnation, same.isCopy], [original.incarnation, false]);
+  });
+
+  test('the same files on another machine are a copy; what a system cannot tell counts neither way', async () => {
+    const path = fresh();
+    const openOn = async (identity: Partial<FileIdentity>) => {
+      const host = { ...nodeHost, identifyFile: () => ({ inode: '7', ...identity }) };
+      const opened = await openDataDirectory({ path, runtime, host });
+      opened.release();
+      return opened.isCopy;
+    };
+    assert.equal(await openOn({ machine: 'one', bornNs: '1' }), false);
+    assert.equal(await openOn({}), false);
+    assert.equal(await openOn({ machine: 'one' }), false);
+    assert.equal(await openOn({ machine: 'two' }), true);
+    assert.equal(await openOn({ machine: 'two' }), false);
+    assert.equal(await openOn({ inode: '8' }), true);
+  });
+
+  test('a backup without the marker is a copy', async () => {
+    const path = fresh();
+    const first = await open(path);
+    first.release();
+    await unlink(join(path, 'marker'));
+    const second = await open(path);
+    second.release();
+    assert.equal(second.isCopy, true);
+    assert.notEqual(second.incarnation, first.incarnation);
   });
 });
 

@@ -5,7 +5,8 @@
  * it when the process ends, however it ends, so a stale lock cannot exist; it holds between containers that share a
  * volume, where process ids and socket names say nothing. `lock.json` beside it only tells people who holds it.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SkerryError } from '../../contracts/index.ts';
@@ -22,13 +23,51 @@ export interface Host {
   memoryBytes(): number;
   /** Take the lock of an existing directory; `Locked` (details: `{ pid, path }`) while somebody holds it. */
   lockDirectory(path: string): DirectoryLock;
+  /** What a copy of an existing file, wherever it is put, does not have in common with it. */
+  identifyFile(path: string): FileIdentity;
+}
+
+/** A part that the system cannot tell is absent. No device numbers: they change with a reboot. */
+export interface FileIdentity {
+  readonly inode: string;
+  /** When the file was made, nanoseconds. */
+  readonly bornNs?: string;
+  /** Digest of the machine's id. */
+  readonly machine?: string;
 }
 
 export const nodeHost: Host = {
   pid: process.pid,
   memoryBytes: () => process.memoryUsage.rss(),
   lockDirectory,
+  identifyFile,
 };
+
+function identifyFile(path: string): FileIdentity {
+  try {
+    const { ino, birthtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    const machine = readMachineId();
+    // where the file system keeps no time of birth it is said to be that of the last change
+    const isBorn = birthtimeNs > 0n && birthtimeNs !== ctimeNs;
+    return {
+      inode: String(ino),
+      ...(isBorn ? { bornNs: String(birthtimeNs) } : {}),
+      ...(machine === undefined ? {} : { machine }),
+    };
+  } catch (error) {
+    throw new SkerryError('Io', `cannot identify ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** machine-id(5): not to be shown as it is. Containers have none, or that of their image. */
+function readMachineId(): string | undefined {
+  try {
+    const id = readFileSync('/etc/machine-id', 'utf8').trim();
+    return id === '' ? undefined : createHash('sha256').update(`skerry ${id}`).digest('hex').slice(0, 16);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A database that nobody refers to is closed by the garbage collector, and its lock with it: these are kept until released. */
 const held = new Set<DatabaseSync>();
