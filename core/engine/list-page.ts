@@ -14,7 +14,8 @@ export interface ListItem<T> {
 
 /** Items in the order of their keys. */
 export interface ListSource<T> {
-  peek(): Promise<ListItem<T> | undefined>;
+  /** A promise only when it has to wait. */
+  peek(): ListItem<T> | undefined | Promise<ListItem<T> | undefined>;
   next(): void;
   /** Passes over everything under a prefix. */
   seekPast(prefix: string): void;
@@ -60,7 +61,10 @@ export async function collectPage<T>(source: ListSource<T>, input: ListInput): P
   let next: string | undefined;
   let last: T | undefined;
   if (input.limit === 0) return { entries, commonPrefixes, truncated: false };
-  for (let item = await source.peek(); item !== undefined; item = await source.peek()) {
+  for (;;) {
+    const peeked = source.peek();
+    const item = peeked instanceof Promise ? await peeked : peeked;
+    if (item === undefined) break;
     if (item.entry === undefined) {
       source.next();
       continue;

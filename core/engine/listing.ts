@@ -7,6 +7,7 @@ import type {
   ListPage,
   ListVersionsInput,
   MetaReader,
+  MetaRow,
   MetaStore,
   ObjectService,
   Stamp,
@@ -116,13 +117,16 @@ function objectSource(reader: MetaReader, input: ListInput): ListSource<ListedOb
   const { bucket } = input;
   const position = headPosition(bucket);
   const cursor = openCursor(reader, 'heads', input, position, placeOf(position, listStart(input)));
+  const itemOf = (row: MetaRow | undefined): ListItem<ListedObject> | undefined => {
+    if (row === undefined) return undefined;
+    const key = headObjectKey(bucket, row.key);
+    const shown = visibleOf(decodeRecord<HeadRecord>(row.value));
+    return { key, entry: !shown || shown.marker === true ? undefined : listed(key.toString(), shown) };
+  };
   return {
-    async peek() {
-      const row = await cursor.peek();
-      if (row === undefined) return undefined;
-      const key = headObjectKey(bucket, row.key);
-      const shown = visibleOf(decodeRecord<HeadRecord>(row.value));
-      return { key, entry: !shown || shown.marker === true ? undefined : listed(key.toString(), shown) };
+    peek() {
+      const row = cursor.peek();
+      return row instanceof Promise ? row.then(itemOf) : itemOf(row);
     },
     next: () => cursor.next(),
     seekPast: (prefix) => cursor.seek(endOf(position, prefix)),

@@ -33,9 +33,13 @@ export class RowCursor {
     this.#isDone = this.#isPastEnd(from);
   }
 
-  /** The current row, without going on; `undefined` at the end. */
-  async peek(): Promise<MetaRow | undefined> {
-    if (this.#index >= this.#rows.length) await this.#fill();
+  /** The current row, without going on; `undefined` at the end. A promise only when rows have to be read: a page has a thousand. */
+  peek(): MetaRow | undefined | Promise<MetaRow | undefined> {
+    return this.#index < this.#rows.length ? this.#rows[this.#index] : this.#readOn();
+  }
+
+  async #readOn(): Promise<MetaRow | undefined> {
+    await this.#fill();
     return this.#rows[this.#index];
   }
 
