@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startSite } from './site-process.ts';
+import { startSite, type SiteProcess } from './site-process.ts';
 import { Workload, seededRandom } from './workload.ts';
 
 const KILLS = 24;
@@ -18,22 +18,24 @@ describe('crash', () => {
     const random = seededRandom(seed);
     const dir = await mkdtemp(join(tmpdir(), 'skerry-crash-'));
     const workload = new Workload(random, BUCKET);
+    let site: SiteProcess | undefined;
     try {
       for (let kill = 0; kill < KILLS; kill++) {
-        const site = await startSite(join(dir, 'data'), BUCKET);
+        site = await startSite(join(dir, 'data'), BUCKET);
         assert.deepEqual(await workload.verify(site.port), [], `after kill ${kill}, seed ${seed}`);
         const clients = workload.runUntilBroken(site.port, CLIENTS);
         await sleep(30 + random() * 500);
         await site.kill();
         await clients;
       }
-      const site = await startSite(join(dir, 'data'), BUCKET);
+      site = await startSite(join(dir, 'data'), BUCKET);
       assert.deepEqual(await workload.verify(site.port), [], `after the last kill, seed ${seed}`);
       assert.deepEqual(workload.unexpected, []);
       assert.equal(await site.stop(), 0);
       t.diagnostic(`${workload.acknowledgedCalls} acknowledged calls`);
       assert.ok(workload.acknowledgedCalls > KILLS * CLIENTS, 'the workload must have bitten');
     } finally {
+      await site?.kill();
       await rm(dir, { recursive: true, force: true });
     }
   });
