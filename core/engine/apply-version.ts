@@ -79,6 +79,9 @@ function removeNull(context: ApplyContext, state: KeyState, op: Op<VersionRemove
   if (!known || known.stamp < op.stamp) state.setTombstone({ ...known, stamp: op.stamp, deps: op.deps });
   for (const conflict of state.conflicts())
     if (conflict.record.loser && sees(op.deps, conflict.record)) state.endConflict(conflict);
+  // readers that still see an older one, because the newest's bytes are missing, see it removed
+  const shown = state.head?.shadow?.record;
+  if (shown?.nullVersion && shown.stamp < op.stamp) state.hide(shown);
   const version = state.nullVersion();
   if (!version || version.stamp > op.stamp) return;
   const seen = sees(op.deps, version);

@@ -78,6 +78,23 @@ describe('a replica', () => {
     assert.deepEqual(await listing(b), await listing(a));
   });
 
+  test('a version that is shown while the bytes of a newer one are missing goes when its removal arrives', async () => {
+    await using a = await wholeSite({ ...OPTIONS, siteId: 'a' });
+    await using b = await wholeSite({ ...OPTIONS, siteId: 'b' });
+    await using c = await wholeSite({ ...OPTIONS, siteId: 'c' });
+    await put(a, 'k', noise(100, 9));
+    for (const other of [b, c]) await pull(a.engine.replica, other.engine.replica);
+    await c.objects.deleteObject({ bucket: BUCKET, key: 'k', owner: 'o' });
+    a.clock.wallMs += 1000;
+    await put(a, 'k', noise(50_000, 10));
+    await pull(a.engine.replica, b.engine.replica);
+    assert.deepEqual(await readAll(b.objects, 'k'), noise(100, 9));
+    await pull(c.engine.replica, b.engine.replica);
+    await assert.rejects(readAll(b.objects, 'k'), { code: 'NoSuchKey' });
+    await fetchAll(a.engine.replica, b.engine.replica);
+    assert.deepEqual(await readAll(b.objects, 'k'), noise(50_000, 10));
+  });
+
   test('a manifest node that was fetched holds its chunks, so that no collection takes them', async () => {
     await using a = await wholeSite({ ...OPTIONS, siteId: 'a' });
     await using b = await wholeSite({ ...OPTIONS, siteId: 'b' });
