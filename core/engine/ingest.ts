@@ -26,7 +26,7 @@ export interface IngestOptions {
   readonly tightChunkBytes?: number;
   /** A version's body up to this size is its only chunk and its own, default 64 KiB. */
   readonly dedupMinBytes?: number;
-  /** Received and not yet stored bytes of all uploads together, default 24 MiB. */
+  /** Received and not yet stored bytes of all uploads together, default 16 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -71,7 +71,7 @@ const DEFAULTS: Required<IngestOptions> = {
   chunkBytes: 4 * MIB,
   tightChunkBytes: MIB,
   dedupMinBytes: 64 * KIB,
-  memoryBytes: 24 * MIB,
+  memoryBytes: 16 * MIB,
 };
 
 interface Run {

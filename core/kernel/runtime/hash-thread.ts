@@ -22,7 +22,9 @@ export class HashThread {
   constructor(shared: SharedArrayBuffer, onDeath: (thread: HashThread) => void) {
     this.#onDeath = onDeath;
     // no execArgv: flags such as --input-type that fit the main program make a thread fail
-    this.#worker = new Worker(WORKER_URL, { workerData: shared, name: 'skerry-hash', execArgv: [] });
+    // its messages are short-lived and tiny
+    const resourceLimits = { maxYoungGenerationSizeMb: 2 };
+    this.#worker = new Worker(WORKER_URL, { workerData: shared, name: 'skerry-hash', execArgv: [], resourceLimits });
     this.#worker.unref();
     this.#worker.on('message', (reply: HashReply) => this.#settle(reply));
     this.#worker.on('error', (cause) => this.#die(new SkerryError('Unavailable', 'a hash worker failed', { cause })));
