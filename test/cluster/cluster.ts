@@ -1,0 +1,170 @@
+/** Real `skerry serve` processes, real HTTP between them, every link through a proxy that the test holds. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { startProxy, type LinkProxy } from './proxy.ts';
+
+export const CREDENTIALS = { accessKeyId: 'CLUSTERKEY', secretKey: 'clustersecretclustersecret' } as const;
+const CLI = new URL('../../core/cli.ts', import.meta.url).pathname;
+const SITE_NAMES = ['waw', 'ber', 'lis', 'osl', 'ath'] as const;
+
+export type Topology = 'mesh' | 'ring' | 'star' | 'chain';
+
+export interface ClusterSite {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Port of S3; changes with every start. */
+  port(): number;
+  isRunning(): boolean;
+  start(): Promise<void>;
+  kill(): Promise<void>;
+  /** Graceful; rejects unless the exit code is 0. */
+  stop(): Promise<void>;
+}
+
+export interface Cluster {
+  readonly sites: readonly ClusterSite[];
+  /** From a site to a peer that it dials: `links.get('waw>ber')`. */
+  readonly links: ReadonlyMap<string, LinkProxy>;
+  close(): Promise<void>;
+}
+
+/** Who dials whom, by index; each pair in both directions. */
+function pairs(topology: Topology, count: number): readonly (readonly [number, number])[] {
+  const all = Array.from({ length: count }, (_, i) => i);
+  switch (topology) {
+    case 'mesh':
+      return all.flatMap((a) => all.filter((b) => b > a).map((b) => [a, b] as const));
+    case 'ring':
+      return count < 3 ? [[0, 1]] : all.map((a) => [a, (a + 1) % count] as const);
+    case 'star':
+      return all.slice(1).map((b) => [0, b] as const);
+    case 'chain':
+      return all.slice(1).map((b) => [b - 1, b] as const);
+  }
+}
+
+export async function startCluster(topology: Topology, count: number, bucket: string): Promise<Cluster> {
+  const dir = await mkdtemp(join(tmpdir(), 'skerry-cluster-'));
+  const names = SITE_NAMES.slice(0, count);
+  const ports = await freePorts(count);
+  const links = new Map<string, LinkProxy>();
+  for (const [a, b] of pairs(topology, count)) {
+    links.set(`${names[a]}>${names[b]}`, await startProxy(() => ports[b] ?? 0));
+    links.set(`${names[b]}>${names[a]}`, await startProxy(() => ports[a] ?? 0));
+  }
+  const keyFile = join(dir, 'cluster.key');
+  await writeFile(keyFile, 'a-cluster-key-of-the-tests-only-0123456789');
+  const sites: ClusterSite[] = [];
+  for (const [i, name] of names.entries()) {
+    const config = join(dir, `${name}.json`);
+    const dataDir = join(dir, name);
+    const peers = names.flatMap((site) => {
+      const link = links.get(`${name}>${site}`);
+      return link ? [{ site, url: link.url }] : [];
+    });
+    await writeFile(config, JSON.stringify(siteConfig(name, dataDir, ports[i] ?? 0, keyFile, peers, bucket)));
+    sites.push(createSite(name, dataDir, config));
+  }
+  const cluster: Cluster = {
+    sites,
+    links,
+    async close() {
+      await Promise.all(sites.filter((site) => site.isRunning()).map((site) => site.kill()));
+      await Promise.all([...links.values()].map((link) => link.close()));
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  const started = await Promise.allSettled(sites.map((site) => site.start()));
+  const failure = started.find((outcome) => outcome.status === 'rejected');
+  if (failure) {
+    await cluster.close();
+    throw failure.reason;
+  }
+  return cluster;
+}
+
+function siteConfig(
+  id: string,
+  dataDir: string,
+  port: number,
+  keyFile: string,
+  peers: readonly object[],
+  bucket: string,
+): object {
+  return {
+    site: { id },
+    dataDir,
+    plugins: {
+      transport: { use: 'http', listen: `127.0.0.1:${port}` },
+      auth: {
+        use: 'sigv4',
+        identities: [
+          { accessKey: CREDENTIALS.accessKeyId, secretKey: CREDENTIALS.secretKey, policy: 'admin', userId: 'tester' },
+        ],
+      },
+      gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
+    },
+    replication: { clusterKey: { file: keyFile }, peers },
+    seed: { buckets: [bucket] },
+    log: { level: 'error' },
+  };
+}
+
+function createSite(name: string, dataDir: string, config: string): ClusterSite {
+  let child: ChildProcess | undefined;
+  let exited: Promise<number | null> = Promise.resolve(0);
+  let port = 0;
+  return {
+    name,
+    dataDir,
+    port: () => port,
+    isRunning: () => child !== undefined,
+    async start() {
+      const started = spawn(process.execPath, [CLI, 'serve', '-c', config, '--json'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      exited = new Promise((resolve) => started.once('exit', (code) => resolve(code)));
+      child = started;
+      port = await readyPort(started);
+    },
+    async kill() {
+      child?.kill('SIGKILL');
+      await exited;
+      child = undefined;
+    },
+    async stop() {
+      child?.kill('SIGTERM');
+      const code = await exited;
+      child = undefined;
+      if (code !== 0) throw new Error(`${name} ended with ${code}`);
+    },
+  };
+}
+
+async function readyPort(child: ChildProcess): Promise<number> {
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    if (!line.includes('"ready"')) continue;
+    const { addresses } = JSON.parse(line) as { readonly addresses: readonly string[] };
+    const s3 = addresses.find((address) => address.startsWith('http://'));
+    if (s3 !== undefined) return Number(new URL(s3).port);
+  }
+  throw new Error('the site ended before it was ready');
+}
+
+/** Ports that were free a moment ago: peers must know where a site will listen before it runs. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
