@@ -166,10 +166,8 @@ export class Connection {
     const low = from === undefined || from.length === 0 ? LOWEST : from;
     if (to !== undefined && to.length === 0) return [];
     try {
-      const rows: MetaRow[] = [];
-      const found = statement.iterate(low, to ?? HIGHEST, limit) as unknown as Iterable<Row>;
-      for (const [key, value] of found) rows.push({ key, value });
-      return rows;
+      const found = statement.all(low, to ?? HIGHEST, limit) as unknown as readonly Row[];
+      return found.map(([key, value]) => ({ key, value }));
     } catch (error) {
       throw toSkerryError(error, 'scan');
     }
