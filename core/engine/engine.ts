@@ -31,6 +31,7 @@ import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
 import { createIdentities, type IdentityStore } from './identities.ts';
 import { createIngest, type IngestOptions } from './ingest.ts';
 import { clockKey } from './keys.ts';
+import { createKeeping, createWriteDoor, type Keeping } from './keeping.ts';
 import { createListing } from './listing.ts';
 import { createMultipart } from './multipart.ts';
 import { createObjects, type BeforeWriteVeto, type ObjectsDeps } from './objects.ts';
@@ -97,6 +98,8 @@ export interface Engine extends Lifecycle {
   readonly replica: Replica;
   /** What replication remembers. */
   readonly replicaState: ReplicaState;
+  /** What is kept for peers and given up when none needs it: snapshots, leases, purging. */
+  readonly keeping: Keeping;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
   /** `undefined`: every site accepts writes, or who is primary is not known here. */
@@ -110,6 +113,7 @@ interface Parts {
   readonly reclaimer: Reclaimer;
   readonly garbage: GarbageCollector;
   readonly opLog: OpLog;
+  readonly keeping: Keeping;
   readonly causality: Causality;
 }
 
@@ -125,10 +129,11 @@ export function createEngine(given: EngineDeps): Engine {
   const writers = deps.conflictResolver?.writers;
   const maxClockDriftMs = deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS;
   const guard = createClockGuard({ ...deps, maxClockDriftMs });
+  const door = createWriteDoor(guard);
   const committer = createCommitter({
     ...deps,
     origin,
-    checkWrites: (hlc) => guard.check(hlc),
+    checkWrites: (hlc) => door.check(hlc),
     ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
     maxClockDriftMs,
     onCommitted(ops, effects) {
@@ -147,6 +152,8 @@ export function createEngine(given: EngineDeps): Engine {
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
+  const onMerged = (): Promise<void> => identities.open();
+  const keeping = createKeeping({ ...deps, committer, maxClockDriftMs, guard, door, state: replicaState, onMerged });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
   return {
@@ -154,15 +161,17 @@ export function createEngine(given: EngineDeps): Engine {
     identities,
     garbage,
     replicaState,
+    keeping,
     replica: createReplica({ ...deps, reader: metaStore, committer, reclaimer, origin }),
     async open() {
       await opLog.open();
       await identities.open();
       await replicaState.open();
       await resume();
+      keeping.open();
       garbage.wake();
     },
-    close: () => closeAll({ committer, reclaimer, garbage, opLog, causality }),
+    close: () => closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }),
     async vector() {
       const [row] = await metaStore.get([clockKey]);
       return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
@@ -179,7 +188,8 @@ export function createEngine(given: EngineDeps): Engine {
   };
 }
 
-async function closeAll({ committer, reclaimer, garbage, opLog, causality }: Parts): Promise<void> {
+async function closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }: Parts): Promise<void> {
+  await keeping.close();
   causality.close();
   await garbage.close();
   await committer.close();

@@ -29,7 +29,9 @@ export interface ReplicaState {
   members(): Promise<readonly Origin[]>;
   /** A snapshot is being taken in. */
   bootstrapping(): boolean;
-  /** Reads anew whether one is. */
+  /** From now on one is, before anything of it is here. */
+  enterBootstrap(): void;
+  /** Reads anew whether one still is. */
   refresh(): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export function createReplicaState({ reader, committer, origin, checkClock }: Re
     open: refresh,
     refresh,
     bootstrapping: () => isBootstrapping,
+    enterBootstrap: () => void (isBootstrapping = true),
     tick: () =>
       committer.commit({
         reads: { keys: [trimmedKey] },

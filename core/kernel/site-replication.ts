@@ -45,6 +45,7 @@ export function siteReplication(deps: SiteReplicationDeps): Replication {
     onFact: (fact) => tell(logger, fact),
   });
   commits.listen(() => replication.wake());
+  engine.keeping.useFrontier(() => replication.frontier());
   return replication;
 }
 

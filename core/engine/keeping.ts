@@ -1,0 +1,113 @@
+/**
+ * What a site keeps for its peers and gives up when nobody needs it: snapshots served and merged, leases, the memory of
+ * replication, purging; and whether it may write at all: its clock is believed and its past is its own (rules 11 to 15).
+ */
+import {
+  SkerryError,
+  type Clock,
+  type Hlc,
+  type Logger,
+  type MetaStore,
+  type Random,
+  type Timers,
+} from '../contracts/index.ts';
+import type { ClockGuard } from './clock-guard.ts';
+import type { Committer } from './committer.ts';
+import { createLeases, type Leases } from './leases.ts';
+import { mergeCut, type CutSource } from './merge-cut.ts';
+import { createPurger, ownFrontier, type Purger, type StableFrontier } from './purge.ts';
+import type { ReplicaState } from './replica-state.ts';
+import { createCutServer, type CutServer } from './snapshot.ts';
+
+export interface WriteDoor {
+  /** Throws `ClockUntrusted`, or `Unavailable` once the site is fenced. */
+  check(hlc: Hlc): void;
+  /** Refuses writes until the site starts under a new incarnation. `reason` is shown to clients and operators. */
+  fence(reason: string): void;
+}
+
+export function createWriteDoor(guard: ClockGuard): WriteDoor {
+  let fenced: string | undefined;
+  return {
+    check(hlc) {
+      if (fenced !== undefined)
+        throw new SkerryError('Unavailable', `this site accepts no writes: ${fenced}`, {
+          details: { reason: 'fenced' },
+        });
+      guard.check(hlc);
+    },
+    fence: (reason) => void (fenced ??= reason),
+  };
+}
+
+export interface Keeping {
+  readonly leases: Leases;
+  readonly cuts: CutServer;
+  readonly purger: Purger;
+  readonly clockGuard: Pick<ClockGuard, 'trust'>;
+  readonly fence: WriteDoor['fence'];
+  /** As `mergeCut`, with what must be read anew afterwards. */
+  merge(source: CutSource, signal?: AbortSignal): Promise<void>;
+  /**
+   * Who proves what is stable where there may be peers; `undefined` while nothing is proven. Call before `open`. It is asked once other
+   * members are recorded. Without it, and if no member was ever heard of, the site is alone: its own vector is the frontier.
+   */
+  useFrontier(frontier: () => Promise<StableFrontier | undefined>): void;
+  /** Purging begins. */
+  open(): void;
+  close(): Promise<void>;
+}
+
+export interface KeepingDeps {
+  readonly metaStore: MetaStore;
+  readonly committer: Committer;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly maxClockDriftMs: number;
+  readonly guard: ClockGuard;
+  readonly door: WriteDoor;
+  /** Opened by whoever made it. */
+  readonly state: ReplicaState;
+  /** A snapshot was merged: caches of registers are stale. */
+  readonly onMerged: () => Promise<void>;
+}
+
+export function createKeeping(deps: KeepingDeps): Keeping {
+  const { metaStore, committer, guard, door, state } = deps;
+  const cuts = createCutServer(deps);
+  let proven: (() => Promise<StableFrontier | undefined>) | undefined;
+
+  /** Peers that nobody recorded as members may hold anything: with such, and nobody to tell, nothing is stable. */
+  async function frontier(): Promise<StableFrontier | undefined> {
+    const hasMembers = (await state.members()).length > 1;
+    if (proven) return hasMembers ? proven() : undefined;
+    const isAlone = !hasMembers && (await state.loadWatermarks()).length === 0;
+    return isAlone ? ownFrontier(metaStore) : undefined;
+  }
+
+  const purger = createPurger({ ...deps, reader: metaStore, frontier });
+  return {
+    leases: createLeases({ committer }),
+    cuts,
+    purger,
+    clockGuard: guard,
+    fence: (reason) => door.fence(reason),
+    useFrontier: (given) => void (proven = given),
+    async merge(source, signal) {
+      state.enterBootstrap();
+      try {
+        await mergeCut(deps, source, signal);
+      } finally {
+        await state.refresh();
+      }
+      await deps.onMerged();
+    },
+    open: () => purger.start(),
+    async close() {
+      await purger.close();
+      await cuts.close();
+    },
+  };
+}
