@@ -6,6 +6,7 @@ import { originSite } from '../../core/engine/stamp.ts';
 import {
   chunksRequest,
   helloRequest,
+  opsFrame,
   opsRequest,
   pushRequest,
   putChunksRequest,
@@ -61,6 +62,21 @@ describe('rule 12', () => {
     assert.deepEqual(again.facts, [{ kind: 'fenced', by: 'ber', ownSeq: 5, knownSeq: 2, diverged: true }]);
     assert.equal(ber.vector[ber.origin], undefined);
     assert.equal(ber.vector[waw.origin], 2, 'nothing of the second history got out');
+    await cluster.stop();
+  });
+
+  test('a handshake alone is enough, before any op comes', async () => {
+    const cluster = new Cluster();
+    const waw = await cluster.join({ site: 'waw', replica: cluster.model('waw'), peers: [] });
+    const origin = 'ber.0123456789abcdef';
+    const call = await rawCaller(cluster, 'waw', origin);
+    const vector = { [waw.replica.origin]: 5 };
+    const report = { site: 'ber', origin, vector, hlc: '018c000000000000', wallMs: 1, peers: [] };
+    await call('hello', helloRequest.encode({ ...report, protocol: { min: 1, max: 1 } }));
+    assert.deepEqual(waw.facts, [{ kind: 'fenced', by: 'ber', ownSeq: 0, knownSeq: 5, diverged: false }]);
+    await assert.rejects(call('ops', opsRequest.encode({ protocol: 1, have: {}, skip: [], waitMs: 0 })), {
+      code: 'Unavailable',
+    });
     await cluster.stop();
   });
 
@@ -143,6 +159,24 @@ describe('a hostile peer', () => {
     assert.deepEqual([waw.replica.vector, waw.facts], [{}, []]);
     waw.replica.put('k', []);
     assert.ok(await cluster.time.until(() => ber.replica.vector[waw.replica.origin] === 1, 10_000));
+    await cluster.stop();
+  });
+
+  test('origins that an asker skips are not sent to it', async () => {
+    const cluster = new Cluster();
+    const waw = await cluster.join({ site: 'waw', replica: cluster.model('waw'), peers: [] });
+    const lon = cluster.model('lon');
+    await waw.replica.apply([{ op: lon.put('a', []) }]);
+    const own = waw.replica.put('b', []);
+    const call = await rawCaller(cluster, 'waw', origin);
+    const frames = await call('ops', opsRequest.encode({ protocol: 1, have: {}, skip: [lon.origin], waitMs: 0 }));
+    const ops = frames
+      .map((frame) => opsFrame.decode(frame))
+      .flatMap((frame) => (frame.kind === 'page' ? frame.ops : []));
+    assert.deepEqual(
+      ops.map(({ op }) => op.stamp),
+      [own.stamp],
+    );
     await cluster.stop();
   });
 

@@ -55,7 +55,7 @@ describe('pulling', () => {
   });
 
   test('a peer that hangs in the middle of an answer is given up and called again', async () => {
-    const cluster = new Cluster();
+    const cluster = new Cluster({ pushAfterMs: 1e9 });
     const { waw, ber } = await cluster.start(both(['waw', 'ber']));
     assert.ok(waw && ber);
     await cluster.time.run(3_000);
@@ -250,6 +250,23 @@ describe('rule 13: bytes', () => {
     assert.ok((cluster.network.calls.get('chunks') ?? 0) - asked <= 2 * 2 * 21, 'but not in a hurry');
     waw.replica.chunks.set(hash, { kind: 'data', bytes: lost });
     assert.ok(await cluster.time.until(() => lon.replica.completed.includes(op.stamp), 120_000));
+    await cluster.stop();
+  });
+
+  test('bytes of an op that comes late with an old clock are fetched at once, whatever else cannot be had', async () => {
+    const { cluster, waw, ber } = await chain();
+    waw.replica.put('lost', [bytesOf(777, 7)]);
+    waw.replica.chunks.clear();
+    await cluster.time.run(300_000);
+    const nyc = await cluster.join({
+      site: 'nyc',
+      replica: cluster.model('nyc', { aheadMs: () => -400_000 }),
+      peers: ['ber'],
+    });
+    const op = nyc.replica.put('old', [bytesOf(100, 1)]);
+    const lowest = (await ber.replica.pending(1))[0]?.stamp ?? '';
+    assert.ok(op.stamp < lowest);
+    assert.ok(await cluster.time.until(() => ber.replica.completed.includes(op.stamp), 5_000));
     await cluster.stop();
   });
 
