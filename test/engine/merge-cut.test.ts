@@ -50,7 +50,7 @@ describe('merging a snapshot', () => {
         await applyInOrder(b, restOf(ops, (await clockOf(b)).vector));
         assert.equal(await dump(b), await dump(await storeWith(ops)));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -66,7 +66,7 @@ describe('merging a snapshot', () => {
         await applyInOrder(b, restOf(ops, (await clockOf(b)).vector));
         assert.equal(await dump(b), await dump(await storeWith(ops)));
       }),
-      { numRuns: 800 },
+      { numRuns: 400 },
     );
   });
 
@@ -89,7 +89,7 @@ describe('merging a snapshot', () => {
         const all = sameCut ? ops.filter((op) => ofA.includes(op) || ofB.includes(op)) : ops;
         assert.equal(await dump(b), await dump(await storeWith(all)));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
