@@ -1,7 +1,7 @@
 /** What replication remembers over restarts: reports of other members, who is one, and a clock that moves without writes. */
 import { isSkerryError, type Hlc, type MetaReader, type Origin, type VersionVector } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { formatHlc, mergeHlc } from './hlc.ts';
+import { hlcWallMs, nextHlc } from './hlc.ts';
 import { after, mergingKey, registerKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
 import type { Cut } from './replica-types.ts';
 import { decodeRecord, type Register } from './records.ts';
@@ -63,8 +63,8 @@ export function createReplicaState({ reader, committer, origin, checkClock }: Re
         appended: [],
         decide({ txn, nowMs, clock, moveClock }) {
           const before = clock();
-          if (isTrusted(checkClock, before.hlc))
-            moveClock({ ...before, hlc: mergeHlc(before.hlc, formatHlc(Math.floor(nowMs), 0)) });
+          const isBehind = hlcWallMs(before.hlc) < Math.floor(nowMs);
+          if (isBehind && isTrusted(checkClock, before.hlc)) moveClock({ ...before, hlc: nextHlc(before.hlc, nowMs) });
           const { hlc, vector } = clock();
           return { hlc, vector, trimmed: txn.record<VersionVector>(trimmedKey) ?? EMPTY_VECTOR };
         },

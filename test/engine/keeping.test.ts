@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { transact } from '../../core/engine/txn.ts';
-import { opLogKey, registerKey } from '../../core/engine/keys.ts';
-import { decodeRecord, type Register } from '../../core/engine/records.ts';
+import { hlcEpoch, hlcWallMs, raiseEpoch } from '../../core/engine/hlc.ts';
+import { clockKey, opLogKey, registerKey } from '../../core/engine/keys.ts';
+import { decodeRecord, type ClockRecord, type Register } from '../../core/engine/records.ts';
 import type { MetaStore } from '../../core/contracts/index.ts';
 import { sourceOf } from './cut-support.ts';
 import { fetchBytes, put, pullOps, readVersion } from './exchange.ts';
@@ -82,6 +83,21 @@ describe('keeping', () => {
     assert.equal(await dump(to.metaStore), await dump(from.metaStore));
     to.engine.keeping.fence('another site of this name is alive');
     await assert.rejects(write(to), { code: 'Unavailable', message: /accepts no writes: another site/ });
+  });
+
+  test('a tick brings the clock to the wall, under any epoch, durably, and the next op is past it', async () => {
+    await using site = await wholeSite();
+    const { engine, clock, metaStore } = site;
+    const clockNow = async (): Promise<ClockRecord> =>
+      decodeRecord<ClockRecord>((await metaStore.get([clockKey]))[0] as Uint8Array);
+    const before = await clockNow();
+    await transact(metaStore, {}, (txn) => txn.put(clockKey, { ...before, hlc: raiseEpoch(before.hlc) }));
+    clock.wallMs += 1000;
+    const { hlc } = await engine.replicaState.tick();
+    assert.deepEqual([hlcWallMs(hlc), hlcEpoch(hlc), (await clockNow()).hlc], [clock.wallMs, 1, hlc]);
+    assert.equal((await engine.replicaState.tick()).hlc, hlc, 'and only forward');
+    await put(site, 'k', 'x');
+    assert.ok((await clockNow()).hlc > hlc);
   });
 
   test('a cut is pinned while it is read, and gone when it was released', async () => {
