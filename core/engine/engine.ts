@@ -24,7 +24,7 @@ import {
 import { createBuckets } from './buckets.ts';
 import { createCausality, type Causality } from './causality.ts';
 import { createConflicts, type Verdict } from './conflicts.ts';
-import { createClockGuard } from './clock-guard.ts';
+import { NO_CLOCK_GUARD, createClockGuard } from './clock-guard.ts';
 import { createCommitter, type Committer } from './committer.ts';
 import { countAll, type SiteCounts } from './counts.ts';
 import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
@@ -86,6 +86,8 @@ export interface EngineDeps {
     readonly committed: (ops: readonly Op[]) => void;
   };
   readonly options?: EngineOptions;
+  /** `false`: the site has no peers and no transport, so that its clock matters to nobody else. Default true. */
+  readonly isReplicated?: boolean;
   /** Says what losers of conflicts are shown as (absent: under conflicts only), and who may write. */
   readonly conflictResolver?: Verdict & Pick<ConflictResolver, 'writers'>;
 }
@@ -128,7 +130,7 @@ export function createEngine(given: EngineDeps): Engine {
   const causality = createCausality({ ...deps, reader: metaStore });
   const writers = deps.conflictResolver?.writers;
   const maxClockDriftMs = deps.options?.maxClockDriftMs ?? DEFAULT_MAX_CLOCK_DRIFT_MS;
-  const guard = createClockGuard({ ...deps, maxClockDriftMs });
+  const guard = deps.isReplicated === false ? NO_CLOCK_GUARD : createClockGuard({ ...deps, maxClockDriftMs });
   const door = createWriteDoor(guard);
   const committer = createCommitter({
     ...deps,

@@ -97,6 +97,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
       },
       options: loaded.config.engine,
       conflictResolver,
+      isReplicated: loaded.plugins.transport !== undefined,
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
