@@ -14,7 +14,11 @@ export function rebuildChecker(): Checker {
       const report = await chunks.inspect((chunkStore) => rebuildIndex({ chunkStore, metaStore }));
       const [is, wanted] = [await dumpState(metaStore), await dumpState(meta.reader)];
       if (is === wanted) continue;
-      const told = JSON.stringify({ ops: report.ops, gaps: report.gaps.slice(0, 3), damage: report.damage.slice(0, 3) });
+      const told = JSON.stringify({
+        ops: report.ops,
+        gaps: report.gaps.slice(0, 3),
+        damage: report.damage.slice(0, 3),
+      });
       view.fail('rebuild', `${name} rebuilt (${told}) differs from ${name}: ${firstDifference(is, wanted)}`);
     }
   };
