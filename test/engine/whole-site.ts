@@ -55,6 +55,8 @@ export async function wholeSite({
     incarnation: '0123456789abcdef',
     masterKey: new Uint8Array(32),
     configIdentities: [],
+    // tests move the clock by days
+    isReplicated: false,
     hooks: { beforeWrite: () => undefined, committed: () => {} },
     logger: { ...silentLogger, ...logger },
     ...(timers ? { timers } : {}),
