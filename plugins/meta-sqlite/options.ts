@@ -5,7 +5,7 @@ export interface Options {
   readonly fileName: string;
   /** What a resolved `transact` survives: `full` power loss, `normal` a crash of the process, `off` neither. */
   readonly synchronous: 'full' | 'normal' | 'off';
-  /** Page cache of the writer and of the reader, bytes each; filled only as far as the data reaches. */
+  /** Page cache, bytes; filled only as far as the data reaches. */
   readonly cacheBytes: number;
   /** How long a call waits for another process that holds the write lock. The wait blocks this process. */
   readonly busyTimeoutMs: number;
