@@ -6,8 +6,7 @@ import type { Op, OpBody, VersionPut, VersionRemove, VersionSetting } from '../c
 import { applyBucketOp } from './apply-bucket.ts';
 import type { ApplyContext, ApplyLocal } from './apply-context.ts';
 import { putVersion, removeVersion, setVersionSetting } from './apply-version.ts';
-import { registerKey } from './keys.ts';
-import type { Register } from './records.ts';
+import { registerIn, saveRegister } from './registers.ts';
 import type { Txn } from './txn.ts';
 
 export function applyOp(context: ApplyContext, op: Op, local: ApplyLocal = {}): void {
@@ -22,8 +21,15 @@ export function applyOp(context: ApplyContext, op: Op, local: ApplyLocal = {}): 
     case 'bucket.remove':
     case 'bucket.setting':
       return applyBucketOp(context, op);
-    default:
+    case 'principal.put':
+    case 'principal.remove':
+    case 'policy.put':
+    case 'policy.remove':
+    case 'member.put':
+    case 'member.remove':
       return setRegister(context.txn, op);
+    default:
+    // Of a newer protocol: it is logged and relayed, and changes nothing here.
   }
 }
 
@@ -33,8 +39,7 @@ type RegisterBody = Extract<OpBody, { readonly id: string }>;
 function setRegister(txn: Txn, op: Op): void {
   const body = op.body as RegisterBody;
   const [kind, verb] = body.type.split('.') as [string, string];
-  const row = registerKey(kind, body.id);
-  const known = txn.record<Register>(row);
+  const known = registerIn(txn, kind, body.id);
   if (known && known.stamp > op.stamp) return;
-  txn.put(row, { value: verb === 'put' && 'value' in body ? body.value : null, stamp: op.stamp } satisfies Register);
+  saveRegister(txn, kind, body.id, { value: verb === 'put' && 'value' in body ? body.value : null, stamp: op.stamp });
 }

@@ -7,6 +7,7 @@
  * later creation has. Everything else follows from them, so that the order of arrival makes no difference.
  */
 import type { BucketSettingName, Json, Op, VersionVector } from '../contracts/index.ts';
+import { bucketDigest, bucketLeaf, toggleLeaf } from './digest.ts';
 import { bucketKey, bucketTombstoneKey, counterKey } from './keys.ts';
 import type {
   BucketCreation,
@@ -34,13 +35,24 @@ export function knownBucket(txn: Txn, bucket: string): BucketRecord | undefined 
 /** Writes a bucket back: as a bucket if it exists, else as a tombstone. */
 export function saveBucket(txn: Txn, bucket: string, record: BucketRecord): void {
   const removal = removalOf(record);
+  const before = txn.record<BucketRecord>(bucketKey(bucket));
+  if (before) toggleLeaf(txn, bucketLeaf(bucket), bucketDigest(bucket, before));
   if (!removal || isUsed(record) || txn.get(counterKey(bucket)) !== undefined) {
     txn.remove(bucketTombstoneKey(bucket));
     txn.put(bucketKey(bucket), record);
+    toggleLeaf(txn, bucketLeaf(bucket), bucketDigest(bucket, record));
   } else {
     txn.remove(bucketKey(bucket));
     txn.put(bucketTombstoneKey(bucket), { ...removal, bucket: record } satisfies BucketTombstone);
   }
+}
+
+/** Nothing is known of the bucket any more. */
+export function forgetBucket(txn: Txn, bucket: string): void {
+  const before = txn.record<BucketRecord>(bucketKey(bucket));
+  if (before) toggleLeaf(txn, bucketLeaf(bucket), bucketDigest(bucket, before));
+  txn.remove(bucketKey(bucket));
+  txn.remove(bucketTombstoneKey(bucket));
 }
 
 /** A bucket got its first content or lost its last: it may exist now, or no more. */

@@ -10,7 +10,8 @@ import {
   type Versioning,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
-import { bucketKey, bucketTombstoneKey, prefixEnd } from './keys.ts';
+import { bucketLeaf } from './digest.ts';
+import { bucketKey, bucketTombstoneKey, digestKey, prefixEnd } from './keys.ts';
 import { decodeRecord, type BucketRecord } from './records.ts';
 import type { Txn } from './txn.ts';
 
@@ -78,7 +79,7 @@ export function createBuckets({
     },
     createBucket: ({ bucket, owner, objectLock, settings }) =>
       committer.commit({
-        reads: { keys: [bucketKey(bucket), bucketTombstoneKey(bucket)] },
+        reads: { keys: [bucketKey(bucket), bucketTombstoneKey(bucket), digestKey(bucketLeaf(bucket))] },
         appended: [],
         decide({ txn, nowMs, author }) {
           const known = txn.record<BucketRecord>(bucketKey(bucket));
@@ -92,7 +93,7 @@ export function createBuckets({
       }),
     putBucketSetting: (bucket, name, value) =>
       committer.commit({
-        reads: { keys: [bucketKey(bucket)] },
+        reads: { keys: [bucketKey(bucket), digestKey(bucketLeaf(bucket))] },
         appended: [],
         decide({ txn, author }) {
           bucketIn(txn, bucket);

@@ -11,17 +11,9 @@ import { noSuchBucket } from './buckets.ts';
 import { toHex } from './checksums.ts';
 import type { CommitContext } from './committer.ts';
 import { dropRest, endUpload } from './ended-uploads.ts';
+import { readsOfKey } from './op-reads.ts';
 import type { Ingested } from './ingest.ts';
-import {
-  bucketKey,
-  chunkKey,
-  completedUploadKey,
-  completedUploadPrefix,
-  counterKey,
-  headKey,
-  tupleRange,
-  uploadKey,
-} from './keys.ts';
+import { bucketKey, chunkKey, completedUploadKey, completedUploadPrefix, tupleRange, uploadKey } from './keys.ts';
 import { decidePut, settle, type StoredBytes } from './objects.ts';
 import { decodeRecord, type CompletedUploadRecord, type UploadRecord } from './records.ts';
 import { storeManifest } from './store-manifest.ts';
@@ -167,7 +159,7 @@ function commit(
   };
   return deps.committer.commit({
     reads: {
-      keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), row, ...chunks],
+      keys: [...readsOfKey(bucket, key), row, ...chunks],
       ranges: [oldestCompleted()],
     },
     appended: appendedLocators(bytes),

@@ -4,12 +4,14 @@
  * same order beside it: what one has at a position and the other lacks is decided there (rule 15).
  */
 import type { MetaKey, MetaReader, MetaRow, Stamp } from '../contracts/index.ts';
+import { bucketLeaf, leafRow, registerLeaf } from './digest.ts';
 import {
   bucketKey,
   bucketOf,
   bucketTombstoneKey,
   bucketTombstonePrefix,
   counterKey,
+  digestKey,
   headKey,
   parseTombstoneKey,
   parseVersionKey,
@@ -292,9 +294,14 @@ function live(object: ObjectKey, record: HeadRecord, seen: boolean): VersionEnti
 export function readsOf(entity: CutEntity): readonly MetaKey[] {
   switch (entity.kind) {
     case 'bucket':
-      return [bucketKey(entity.bucket), bucketTombstoneKey(entity.bucket), counterKey(entity.bucket)];
+      return [
+        bucketKey(entity.bucket),
+        bucketTombstoneKey(entity.bucket),
+        counterKey(entity.bucket),
+        digestKey(bucketLeaf(entity.bucket)),
+      ];
     case 'register':
-      return [registerKey(entity.of, entity.id)];
+      return [registerKey(entity.of, entity.id), digestKey(registerLeaf(entity.of, entity.id))];
     case 'tombstone':
       return objectReads(entity, entity.target);
     case 'version':
@@ -304,6 +311,6 @@ export function readsOf(entity: CutEntity): readonly MetaKey[] {
 
 function objectReads({ bucket, key }: ObjectKey, stamp: Stamp | null): readonly MetaKey[] {
   const one = stamp === null ? [] : [versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)];
-  const counted = [counterKey(bucket), bucketKey(bucket), bucketTombstoneKey(bucket)];
+  const counted = [counterKey(bucket), bucketKey(bucket), bucketTombstoneKey(bucket), leafRow(bucket, key)];
   return [headKey(bucket, key), ...counted, tombstoneKey(bucket, key, null), ...one];
 }

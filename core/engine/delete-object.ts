@@ -4,7 +4,8 @@ import { bucketIn, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
 import { successorRange } from './key-state.ts';
-import { bucketKey, counterKey, headKey, tombstoneKey } from './keys.ts';
+import { headKey } from './keys.ts';
+import { readsOfKey } from './op-reads.ts';
 import { isHold, retentionOf } from './locks.ts';
 import { visibleOf, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
@@ -15,7 +16,7 @@ export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
   checkKey(key);
   return {
     reads: {
-      keys: [bucketKey(bucket), headKey(bucket, key), counterKey(bucket), tombstoneKey(bucket, key, null)],
+      keys: readsOfKey(bucket, key),
       // what becomes current in place of the version that goes
       ranges: [successorRange(bucket, key)],
     },

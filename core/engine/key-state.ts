@@ -6,6 +6,7 @@
 import type { MetaRange, Stamp } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { dropVersion } from './chunk-refs.ts';
+import { keyLeaf, toggleLeaf, toggled, versionDigest, type Digest } from './digest.ts';
 import { addLosers, addVersions, setHead } from './heads.ts';
 import { conflictKey, conflictPrefix, headKey, tombstoneKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
 import {
@@ -62,6 +63,8 @@ export class KeyState {
   #conflictCount: number;
   /** Versions that this op lets go of: their bytes are given back unless readers still need them. */
   readonly #letGo: VersionRecord[] = [];
+  /** What this op changes in the digest. */
+  #digest: Digest | undefined;
   /** What readers see should the head be pending. `unread`: the newest older version, looked for only if it matters. */
   #visible: VersionRecord | undefined | 'unread';
 
@@ -106,6 +109,7 @@ export class KeyState {
 
   /** Adds a live version: as head when its stamp is the largest, else among the older ones. */
   insert(record: VersionRecord): void {
+    this.#toggle(record, true);
     addVersions(this.#context.txn, this.#bucket, 1, record.content?.size ?? 0);
     const head = this.#head;
     if (!head || record.stamp > head.stamp) {
@@ -168,6 +172,7 @@ export class KeyState {
    */
   takeOut(version: VersionRecord): void {
     this.#endConflictOf(version.stamp);
+    this.#toggle(version, true);
     addVersions(this.#context.txn, this.#bucket, -1, -(version.content?.size ?? 0));
     const head = this.#head;
     if (head?.stamp === version.stamp) {
@@ -183,7 +188,11 @@ export class KeyState {
 
   /** Takes the head out when a newer null version takes its very place: nothing else of the key needs to be looked at. */
   replaceHead(record: VersionRecord): void {
-    if (this.#head) this.letGo(this.#head);
+    if (this.#head) {
+      this.letGo(this.#head);
+      this.#toggle(this.#head, true);
+    }
+    this.#toggle(record, true);
     const size = (record.content?.size ?? 0) - (this.#head?.content?.size ?? 0);
     addVersions(this.#context.txn, this.#bucket, 0, size);
     this.#head = record;
@@ -191,6 +200,9 @@ export class KeyState {
 
   /** Rewrites a live version in place. */
   update(version: VersionRecord): void {
+    const before = this.version(version.stamp);
+    if (before) this.#toggle(before, true);
+    this.#toggle(version, true);
     if (this.#head?.stamp === version.stamp) this.#head = version;
     else this.#context.txn.put(versionKey(this.#bucket, this.#key, version.stamp), version);
   }
@@ -209,6 +221,9 @@ export class KeyState {
   }
 
   updateLoser(loser: VersionRecord): void {
+    const before = this.conflicts().find(({ stamp }) => stamp === loser.stamp)?.record.loser;
+    if (before) this.#toggle(before, false);
+    this.#toggle(loser, false);
     this.#context.txn.put(conflictKey(this.#bucket, this.#key, loser.stamp), {
       stamp: loser.stamp,
       loser,
@@ -218,7 +233,9 @@ export class KeyState {
   addConflict(record: ConflictRecord): void {
     this.#context.txn.put(conflictKey(this.#bucket, this.#key, record.stamp), record);
     this.#conflictCount++;
-    if (record.loser) addLosers(this.#context.txn, this.#bucket, 1);
+    if (!record.loser) return;
+    this.#toggle(record.loser, false);
+    addLosers(this.#context.txn, this.#bucket, 1);
   }
 
   /** Forgets a conflict; a loser that only the conflict held lets go of its bytes. */
@@ -226,6 +243,7 @@ export class KeyState {
     this.#context.txn.remove(conflictKey(this.#bucket, this.#key, stamp));
     this.#conflictCount--;
     if (!record.loser) return;
+    this.#toggle(record.loser, false);
     addLosers(this.#context.txn, this.#bucket, -1);
     this.letGo(record.loser);
   }
@@ -248,6 +266,12 @@ export class KeyState {
       setHead(txn, this.#bucket, this.#key, this.#before, undefined);
     }
     this.#saveTombstone(this.#head ? 0 : count);
+    if (this.#digest) toggleLeaf(txn, keyLeaf(this.#bucket, this.#key), this.#digest);
+  }
+
+  /** Of an entity that comes or goes. */
+  #toggle(version: VersionRecord, isLive: boolean): void {
+    this.#digest = toggled(this.#digest, versionDigest(this.#bucket, this.#key, version, isLive));
   }
 
   /** What the head's shadow is after this op; gives back the bytes of everything that nobody sees any more. */

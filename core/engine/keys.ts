@@ -110,6 +110,7 @@ export const tombstoneKey = (bucket: string, key: string, target: Stamp | null):
   at('tombstones', tuple(['version', bucket, key], target ?? 'null'));
 /** All tombstones of versions: (bucket, key, target). */
 export const tombstonePrefix = (): Buffer => tuple(['version'], '');
+export const tombstoneBucketPrefix = (bucket: string): Buffer => tuple(['version', bucket], '');
 /** Splits a row key under `tombstonePrefix`. */
 export function parseTombstoneKey(row: Uint8Array): {
   readonly bucket: string;
@@ -141,6 +142,9 @@ export const oplogKey = (origin: Origin, seq: number): MetaKey => {
   return at('oplog', tuple([origin], tail));
 };
 export const oplogPrefix = (origin: Origin): Buffer => tuple([origin], '');
+
+/** A leaf of the digest by its number, 0 to 4,095. */
+export const digestKey = (leaf: number): MetaKey => at('digest', Buffer.of(leaf >>> 8, leaf & 0xff));
 
 export const chunkKey = (hash: ChunkHash): MetaKey => at('chunks', utf8(hash));
 /** One row for each holder of a chunk; a chunk without any is garbage. */

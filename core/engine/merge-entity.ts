@@ -5,12 +5,13 @@
  */
 import type { Stamp, VersionVector } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { knownBucket, mergedBucket, saveBucket } from './bucket-state.ts';
+import { forgetBucket, knownBucket, mergedBucket, saveBucket } from './bucket-state.ts';
 import { holdChunks } from './chunk-refs.ts';
 import type { CutEntity, RegisterEntity, TombstoneEntity, VersionEntity } from './cut-entities.ts';
 import { KeyState, bareVersion } from './key-state.ts';
-import { bucketKey, bucketTombstoneKey, fetchKey, registerKey, tombstoneKey } from './keys.ts';
+import { fetchKey, tombstoneKey } from './keys.ts';
 import type { BucketRecord, Register, TombstoneRecord, VersionRecord } from './records.ts';
+import { registerIn, saveRegister } from './registers.ts';
 import { stampDot } from './stamp.ts';
 import { coversDot } from './vector.ts';
 
@@ -50,14 +51,13 @@ export function sweepEntity(context: MergeContext, entity: CutEntity): void {
     case 'version':
       return sweepVersion(context, entity);
     case 'register':
-      if (covers(context.cut, entity.register.stamp)) context.txn.remove(registerKey(entity.of, entity.id));
+      if (covers(context.cut, entity.register.stamp)) saveRegister(context.txn, entity.of, entity.id, undefined);
   }
 }
 
 function mergeRegister({ txn, own }: MergeContext, { of, id, register }: RegisterEntity): void {
-  const row = registerKey(of, id);
-  const known = txn.record<Register>(row);
-  if (known ? known.stamp < register.stamp : !covers(own, register.stamp)) txn.put(row, register);
+  const known = registerIn(txn, of, id);
+  if (known ? known.stamp < register.stamp : !covers(own, register.stamp)) saveRegister(txn, of, id, register);
 }
 
 /** Registers of both, the larger stamp of each. */
@@ -78,8 +78,7 @@ function mergeBucket({ txn, own, cut }: MergeContext, bucket: string, theirs: Bu
   const mine = knownBucket(txn, bucket);
   const merged = mergedBucket(mine, own, theirs, cut);
   if (merged) return saveBucket(txn, bucket, merged);
-  txn.remove(bucketKey(bucket));
-  txn.remove(bucketTombstoneKey(bucket));
+  forgetBucket(txn, bucket);
 }
 
 function mergeTombstone(context: MergeContext, entity: TombstoneEntity): void {

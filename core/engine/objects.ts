@@ -19,7 +19,8 @@ import type { CommitContext, Committer, Intent } from './committer.ts';
 import { checkCondition } from './conditions.ts';
 import { deleteIntent } from './delete-object.ts';
 import type { Ingest, Ingested } from './ingest.ts';
-import { bucketKey, chunkKey, counterKey, headKey, tombstoneKey } from './keys.ts';
+import { chunkKey, headKey } from './keys.ts';
+import { readsOfKey } from './op-reads.ts';
 import { visibleOf, type HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
@@ -95,13 +96,7 @@ export function putIntent(version: NewVersion, bytes: StoredBytes): Intent<Write
   const { bucket, key } = version;
   return {
     reads: {
-      keys: [
-        bucketKey(bucket),
-        headKey(bucket, key),
-        tombstoneKey(bucket, key, null),
-        counterKey(bucket),
-        ...bytes.placements.map(({ hash }) => chunkKey(hash)),
-      ],
+      keys: [...readsOfKey(bucket, key), ...bytes.placements.map(({ hash }) => chunkKey(hash))],
     },
     appended: appendedLocators(bytes),
     decide: (context) => decidePut(context, version, bytes),
@@ -275,7 +270,7 @@ function settingIntent(
 ): Intent<VersionInfo> {
   const { bucket, key } = ref;
   return {
-    reads: { keys: [bucketKey(bucket), headKey(bucket, key)] },
+    reads: { keys: readsOfKey(bucket, key) },
     appended: [],
     decide({ txn, author }) {
       bucketIn(txn, bucket);

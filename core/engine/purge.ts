@@ -26,6 +26,7 @@ import {
   oplogPrefix,
   parseTombstoneKey,
   registerKey,
+  tombstoneBucketPrefix,
   tombstonePrefix,
   trimmedKey,
   tupleRange,
@@ -214,12 +215,21 @@ async function purgeTombstones(deps: PurgeDeps, frontier: StableFrontier, stop: 
     { space: 'tombstones', prefix: bucketTombstonePrefix() },
     stop,
     (value, trimmed) => isOver(factsOf(decodeRecord<BucketTombstone>(value)), trimmed),
-    ({ txn }, { key }) => {
-      txn.remove({ space: 'tombstones', key });
-      return true;
-    },
+    removeBucketTombstone,
   );
   return versions + buckets;
+}
+
+/**
+ * False while a removal of a version in the bucket is recorded: whoever has not seen it may still write into the bucket, which
+ * the version kept alive there.
+ */
+function removeBucketTombstone({ txn }: CommitContext, { key }: MetaRow): boolean {
+  const bucket = Buffer.from(key.subarray(bucketTombstonePrefix().length)).toString('utf8');
+  const inBucket = { space: 'tombstones' as const, ...tupleRange(tombstoneBucketPrefix(bucket)), limit: 1 };
+  if (txn.scan(inBucket).length > 0) return false;
+  txn.remove({ space: 'tombstones', key });
+  return true;
 }
 
 const isStable = ({ vector, hlc }: StableFrontier, stamp: Stamp): boolean =>

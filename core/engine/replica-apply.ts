@@ -1,8 +1,9 @@
 /** Applying ops of other origins: bodies that came along are stored first, then a whole batch in one transaction. */
-import { SkerryError, type Locator, type MetaKey, type Op, type VersionPut } from '../contracts/index.ts';
+import { SkerryError, type Locator, type MetaReads, type Op, type VersionPut } from '../contracts/index.ts';
 import type { ApplyLocal } from './apply-context.ts';
 import type { CommitContext } from './committer.ts';
-import { bucketKey, chunkKey, counterKey, fetchKey, headKey, tombstoneKey } from './keys.ts';
+import { chunkKey, fetchKey } from './keys.ts';
+import { readsOfOp } from './op-reads.ts';
 import type { ApplyReport, BatchApplier, WireOp, ReplicaDeps } from './replica-types.ts';
 
 interface Stored {
@@ -17,7 +18,7 @@ export function applyBatches(deps: ReplicaDeps): BatchApplier {
       const locators = stored.flatMap(({ locator }) => (locator === undefined ? [] : [locator]));
       try {
         const report = await deps.committer.commit<ApplyReport>({
-          reads: { keys: stored.flatMap(({ op }) => readsOf(op)) },
+          reads: readsOfAll(stored),
           appended: locators,
           decide: (context) => ({ outcomes: stored.map((one) => applyOne(context, one)), vector: context.vector() }),
         });
@@ -57,18 +58,9 @@ async function storeBodies({ chunkStore, hashing }: ReplicaDeps, batch: readonly
   });
 }
 
-function readsOf(op: Op): readonly MetaKey[] {
-  if (!isPut(op)) return [];
-  const { bucket, key, content } = op.body;
-  const chunks = (content?.manifest ?? []).map(({ hash }) => chunkKey(hash));
-  return [
-    bucketKey(bucket),
-    headKey(bucket, key),
-    counterKey(bucket),
-    tombstoneKey(bucket, key, null),
-    tombstoneKey(bucket, key, op.stamp),
-    ...chunks,
-  ];
+function readsOfAll(stored: readonly Stored[]): MetaReads {
+  const reads = stored.map(({ op }) => readsOfOp(op));
+  return { keys: reads.flatMap(({ keys }) => keys), ranges: reads.flatMap(({ ranges }) => ranges) };
 }
 
 function applyOne(context: CommitContext, { op, locator }: Stored): ApplyReport['outcomes'][number] {

@@ -10,7 +10,8 @@ import { bucketIn, noSuchBucket, versioningOf } from './buckets.ts';
 import type { CommitContext, Intent } from './committer.ts';
 import { planResolution, type PlanInput, type PutStep, type Step } from './conflict-plan.ts';
 import { conflictIn, conflictStamps, readConflict, type ConflictState } from './conflicts.ts';
-import { bucketKey, counterKey, headKey, tombstoneKey, versionKey } from './keys.ts';
+import { bucketKey, versionKey } from './keys.ts';
+import { readsOfKey } from './op-reads.ts';
 import { copyBytes, type CopiedBytes, type ObjectsDeps } from './objects.ts';
 import { decodeRecord, type BucketRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
@@ -95,7 +96,7 @@ function resolveIntent(
 ): Intent<ResolvedConflict> {
   const { bucket, key } = input;
   return {
-    reads: { keys: [bucketKey(bucket), headKey(bucket, key), tombstoneKey(bucket, key, null), counterKey(bucket)] },
+    reads: { keys: readsOfKey(bucket, key) },
     appended: ready.flatMap(({ stored }) => (stored ? appendedLocators(stored) : [])),
     decide(context) {
       const { txn } = context;

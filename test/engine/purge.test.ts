@@ -122,6 +122,25 @@ describe('purging tombstones', () => {
     );
   });
 
+  test('of a bucket stays while a removal of a version in it may be unknown somewhere, where the version keeps the bucket', async () => {
+    const [a, b] = [new Author('a'), new Author('b')];
+    const body = { bucket: 'bkt', key: 'k', nullVersion: true, marker: false, owner: 'o', modifiedAtMs: 1 };
+    const put = { type: 'version.put', ...body, content: content('x') } as const;
+    const created = a.write({ type: 'bucket.create', bucket: 'bkt', owner: 'o', createdAtMs: 1 });
+    b.see(created);
+    const [removed, kept] = [a.write({ type: 'bucket.remove', bucket: 'bkt' }), b.write(put)];
+    a.see(kept);
+    b.see(removed);
+    const first = [created, removed, kept];
+    const emptied = a.write({ type: 'version.remove', bucket: 'bkt', key: 'k', target: null });
+    const store = await storeWith([...first, emptied]);
+    const vector = first.reduce<VersionVector>((sum, { dot }) => advanceVector(sum, dot), {});
+    await purge(store, { vector, hlc: stampHlc(emptied.stamp) });
+    const late = b.write(put);
+    await applyInOrder(store, [late]);
+    assert.equal((await store.scan({ space: 'buckets', limit: 10 })).length, 1);
+  });
+
   test('one that a version was lost to without a fight stays while that conflict is open', async () => {
     const [a, b] = [new Author('a'), new Author('b')];
     const at = { bucket: 'b', key: 'k' };

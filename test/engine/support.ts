@@ -118,7 +118,7 @@ export async function completeVersion(
 }
 
 const REPLICATED: readonly MetaSpace[] = META_SPACES.filter(
-  (space) => !['queues', 'site', 'chunks', 'refs', 'oplog'].includes(space),
+  (space) => !['queues', 'site', 'chunks', 'refs', 'oplog', 'peers'].includes(space),
 );
 
 /** Everything that replicates, as text: two sites with equal vectors must print the same. */
@@ -126,9 +126,8 @@ export async function dump(store: MetaStore): Promise<string> {
   const lines: string[] = [];
   for (const space of REPLICATED) {
     for (const { key, value } of await store.scan({ space, limit: 10_000 })) {
-      lines.push(
-        `${space} ${Buffer.from(key).toString('latin1')} = ${sortedJson(Buffer.from(value).toString('utf8'))}`,
-      );
+      const text = Buffer.from(value).toString(space === 'digest' ? 'hex' : 'utf8');
+      lines.push(`${space} ${Buffer.from(key).toString('latin1')} = ${space === 'digest' ? text : sortedJson(text)}`);
     }
   }
   return lines.join('\n');
