@@ -2,7 +2,17 @@
  * Brings the bytes of versions whose metadata is here already (rule 13). The queue is the engine's own record of what is pending, so
  * that it outlives restarts. A version whose bytes nobody has is asked for again and again, ever more rarely, and holds up no other.
  */
-import type { Clock, FetchCounters, Logger, ManifestEntry, Op, Random, Stamp, Timers } from '../contracts/index.ts';
+import {
+  isSkerryError,
+  type Clock,
+  type FetchCounters,
+  type Logger,
+  type ManifestEntry,
+  type Op,
+  type Random,
+  type Stamp,
+  type Timers,
+} from '../contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../engine/replica.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
 import { ChunkPool } from './chunk-pool.ts';
@@ -156,6 +166,15 @@ export class Fetcher {
     this.#running.set(stamp, running);
   }
 
+  /** A version that is superseded while it is fetched loses its chunks under our hands: that, like a lost peer, is tried again. */
+  #report({ bucket, key, stamp }: PendingVersion, error: unknown): void {
+    const { logger } = this.#deps;
+    const fields = { err: error, bucket, key, stamp };
+    if (this.#abort.signal.aborted) return;
+    if (isSkerryError(error) && error.retryable) logger.debug(fields, 'bytes of a version are not to be had now');
+    else logger.error(fields, 'the bytes of a version could not be fetched');
+  }
+
   async #fetch(version: PendingVersion): Promise<void> {
     try {
       const saved = await this.#fetchEntries(version.entries, version);
@@ -166,9 +185,7 @@ export class Fetcher {
       this.#resting.delete(version.stamp);
       this.#backoff.reset();
     } catch (error) {
-      const { bucket, key, stamp } = version;
-      if (!this.#abort.signal.aborted)
-        this.#deps.logger.error({ err: error, bucket, key, stamp }, 'the bytes of a version could not be fetched');
+      this.#report(version, error);
       this.#rest(stamp);
     }
   }
