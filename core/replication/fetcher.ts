@@ -186,7 +186,7 @@ export class Fetcher {
       this.#backoff.reset();
     } catch (error) {
       this.#report(version, error);
-      this.#rest(stamp);
+      this.#rest(version.stamp);
     }
   }
 
