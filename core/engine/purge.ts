@@ -15,7 +15,7 @@ import {
   type Timers,
   type VersionVector,
 } from '../contracts/index.ts';
-import { dropVersion } from './chunk-refs.ts';
+import { releaseStable, removalsOf } from './apply-removal.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import { KeyState } from './key-state.ts';
 import {
@@ -207,7 +207,11 @@ async function purgeTombstones(deps: PurgeDeps, frontier: StableFrontier, stop: 
     deps,
     { space: 'tombstones', prefix: tombstonePrefix() },
     stop,
-    (value, trimmed) => isOver(removalsOf(decodeRecord<TombstoneRecord>(value)), trimmed),
+    (value, trimmed) =>
+      isOver(
+        removalsOf(decodeRecord<TombstoneRecord>(value)).map(({ stamp }) => stamp),
+        trimmed,
+      ),
     removeTombstone,
   );
   const buckets = await purgeRows(
@@ -235,11 +239,6 @@ function removeBucketTombstone({ txn }: CommitContext, { key }: MetaRow): boolea
 const isStable = ({ vector, hlc }: StableFrontier, stamp: Stamp): boolean =>
   coversDot(vector, stampDot(stamp)) && stampHlc(stamp) <= hlc;
 
-const removalsOf = ({ stamp, removals = [] }: TombstoneRecord): readonly Stamp[] => [
-  stamp,
-  ...removals.map((removal) => removal.stamp),
-];
-
 /** Every op that decides whether the bucket exists. */
 function factsOf({ stamp, bucket }: BucketTombstone): readonly Stamp[] {
   const creations = (bucket.creations ?? []).flatMap((one) => [one.stamp, ...(one.removed ? [one.removed.stamp] : [])]);
@@ -247,14 +246,13 @@ function factsOf({ stamp, bucket }: BucketTombstone): readonly Stamp[] {
 }
 
 /** False while it is still needed: a null version's tombstone tells that its losers lost. */
-function removeTombstone({ txn, effects }: CommitContext, { key: row, value }: MetaRow): boolean {
+function removeTombstone({ txn, effects }: CommitContext, { key: row }: MetaRow): boolean {
   const { bucket, key, target } = parseTombstoneKey(row);
-  const { kept } = decodeRecord<TombstoneRecord>(value);
   if (target === null) {
     const state = new KeyState({ txn, effects, newest: false }, bucket, key);
     if (state.conflicts().some(({ record }) => record.loser)) return false;
   }
-  if (kept) dropVersion({ txn, effects }, kept);
+  releaseStable({ txn, effects }, { space: 'tombstones', key: row });
   txn.remove({ space: 'tombstones', key: row });
   return true;
 }
