@@ -63,6 +63,11 @@ export interface EngineOptions {
   readonly ingest?: IngestOptions;
   /** An op of another site this far ahead of the wall clock is held, milliseconds; default 60,000. */
   readonly maxClockDriftMs?: number;
+  /**
+   * Ops of each origin that stay in the oplog although nobody needs them. Default: all, since a peer that comes later can
+   * not yet be given a snapshot in place of ops (decision 21).
+   */
+  readonly keepOps?: number;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
 }
@@ -155,7 +160,17 @@ export function createEngine(given: EngineDeps): Engine {
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
   const onMerged = (): Promise<void> => identities.open();
-  const keeping = createKeeping({ ...deps, committer, maxClockDriftMs, guard, door, state: replicaState, onMerged });
+  const keepOps = deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER;
+  const keeping = createKeeping({
+    ...deps,
+    committer,
+    maxClockDriftMs,
+    keepOps,
+    guard,
+    door,
+    state: replicaState,
+    onMerged,
+  });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
   return {

@@ -66,6 +66,8 @@ export interface KeepingDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly maxClockDriftMs: number;
+  /** Ops of each origin that are kept although nobody needs them. */
+  readonly keepOps: number;
   readonly guard: ClockGuard;
   readonly door: WriteDoor;
   /** Opened by whoever made it. */

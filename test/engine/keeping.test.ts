@@ -30,7 +30,7 @@ const rows = async (store: MetaStore, space: 'oplog' | 'tombstones'): Promise<nu
 
 describe('keeping', () => {
   test('a site that is alone gives up its oplog and tombstones; one that has heard of another keeps them', async () => {
-    await using site = await wholeSite();
+    await using site = await wholeSite({ keepOps: 0 });
     await write(site);
     await settle(site);
     const counted = {
@@ -45,7 +45,7 @@ describe('keeping', () => {
   });
 
   test('alone: all of it goes', async () => {
-    await using site = await wholeSite();
+    await using site = await wholeSite({ keepOps: 0 });
     await write(site);
     await settle(site);
     await site.engine.keeping.purger.run();
@@ -53,7 +53,7 @@ describe('keeping', () => {
   });
 
   test('with a frontier that peers prove: nothing goes before members are recorded', async () => {
-    await using site = await wholeSite();
+    await using site = await wholeSite({ keepOps: 0 });
     await write(site);
     await settle(site);
     const { keeping, replica } = site.engine;
@@ -68,7 +68,7 @@ describe('keeping', () => {
   });
 
   test('a snapshot of one engine fills another, which writes nothing while it is fenced', async () => {
-    await using from = await wholeSite();
+    await using from = await wholeSite({ keepOps: 0 });
     await using to = await wholeSite({ siteId: 'ber' });
     await write(from);
     await using source = await sourceOf(from.metaStore);
@@ -86,7 +86,7 @@ describe('keeping', () => {
   });
 
   test('a tick brings the clock to the wall, under any epoch, durably, and the next op is past it', async () => {
-    await using site = await wholeSite();
+    await using site = await wholeSite({ keepOps: 0 });
     const { engine, clock, metaStore } = site;
     const clockNow = async (): Promise<ClockRecord> =>
       decodeRecord<ClockRecord>((await metaStore.get([clockKey]))[0] as Uint8Array);
@@ -101,7 +101,7 @@ describe('keeping', () => {
   });
 
   test('a cut is pinned while it is read, and gone when it was released', async () => {
-    await using site = await wholeSite();
+    await using site = await wholeSite({ keepOps: 0 });
     await write(site);
     const { cuts } = site.engine.keeping;
     const opened = await cuts.open();

@@ -21,6 +21,8 @@ export interface WholeSiteOptions {
   /** Default `waw`. */
   readonly siteId?: string;
   readonly partMinBytes?: number;
+  /** Ops that nobody needs and that stay all the same; default all. */
+  readonly keepOps?: number;
   readonly chunkBytes?: number;
   readonly dedupMinBytes?: number;
   readonly conflictResolver?: EngineDeps['conflictResolver'];
@@ -34,6 +36,7 @@ export const BUCKET = 'bucket';
 export async function wholeSite({
   partMinBytes = 1,
   siteId = 'waw',
+  keepOps,
   conflictResolver,
   logger,
   timers,
@@ -60,7 +63,7 @@ export async function wholeSite({
     hooks: { beforeWrite: () => undefined, committed: () => {} },
     logger: { ...silentLogger, ...logger },
     ...(timers ? { timers } : {}),
-    options: { ingest },
+    options: { ingest, ...(keepOps === undefined ? {} : { keepOps }) },
     ...(conflictResolver ? { conflictResolver } : {}),
     partMinBytes,
   };
