@@ -36,6 +36,8 @@ export class Connection {
   }
 
   request(method: string, target: string, headerLines: string, body?: Uint8Array): Promise<Answer> {
+    // a write to a socket that is gone is never answered, nor refused
+    if (this.#socket.destroyed) return Promise.reject(new Error('connection closed by the server'));
     return new Promise((resolve, reject) => {
       this.#pending = { method, resolve, reject };
       const length = body ? `content-length: ${body.length}\r\n` : '';
