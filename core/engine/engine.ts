@@ -160,12 +160,11 @@ export function createEngine(given: EngineDeps): Engine {
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer });
   const onMerged = (): Promise<void> => identities.open();
-  const keepOps = deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER;
   const keeping = createKeeping({
     ...deps,
     committer,
     maxClockDriftMs,
-    keepOps,
+    keepOps: deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER,
     guard,
     door,
     state: replicaState,
@@ -189,20 +188,21 @@ export function createEngine(given: EngineDeps): Engine {
       garbage.wake();
     },
     close: () => closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }),
-    async vector() {
-      const [row] = await metaStore.get([clockKey]);
-      return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
-    },
+    vector: () => readVector(metaStore),
     counts: () => countAll(metaStore),
     primary: async () => primary && readPrimary(primary),
-    async promote() {
-      if (primary) return promote(primary);
-      throw new SkerryError(
-        'NotSupported',
-        'every site accepts writes here: only a fleet of resolver-primary has a primary',
-      );
-    },
+    promote: async () => promote(primary ?? refuseRoles()),
   };
+}
+
+async function readVector(metaStore: MetaStore): Promise<VersionVector> {
+  const [row] = await metaStore.get([clockKey]);
+  return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
+}
+
+function refuseRoles(): never {
+  const message = 'every site accepts writes here: only a fleet of resolver-primary has a primary';
+  throw new SkerryError('NotSupported', message);
 }
 
 async function closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }: Parts): Promise<void> {
