@@ -15,6 +15,7 @@ import {
   type MetaStore,
   type ObjectService,
   type Op,
+  type Origin,
   type PrimaryRole,
   type Random,
   type SiteId,
@@ -84,6 +85,8 @@ export interface EngineDeps {
   readonly incarnation: Incarnation;
   /** 32 bytes that seal secrets at rest. */
   readonly masterKey: Uint8Array;
+  /** 32 bytes that all sites of the cluster have: secrets sealed with it can be used at each of them. */
+  readonly clusterSealingKey?: Uint8Array;
   readonly configIdentities: readonly Identity[];
   readonly hooks: {
     /** `undefined` when nobody listens. Rejects to veto. */
@@ -148,6 +151,7 @@ export function createEngine(given: EngineDeps): Engine {
       reclaimer.free(effects.freed);
       if (effects.garbage) garbage.wake();
       causality.wake();
+      if (ops.some((op) => isForeignPrincipal(op, origin))) rereadIdentities(identities, deps.logger);
       if (ops.length > 0) deps.hooks.committed(ops);
     },
   });
@@ -158,8 +162,7 @@ export function createEngine(given: EngineDeps): Engine {
     checkClock: (hlc) => guard.check(hlc),
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
-  const identities = createIdentities({ ...deps, reader: metaStore, committer });
-  const onMerged = (): Promise<void> => identities.open();
+  const identities = createIdentities({ ...deps, reader: metaStore, committer, sealingKeys: sealingKeys(deps) });
   const keeping = createKeeping({
     ...deps,
     committer,
@@ -168,7 +171,7 @@ export function createEngine(given: EngineDeps): Engine {
     guard,
     door,
     state: replicaState,
-    onMerged,
+    onMerged: () => identities.open(),
   });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
@@ -193,6 +196,18 @@ export function createEngine(given: EngineDeps): Engine {
     primary: async () => primary && readPrimary(primary),
     promote: async () => promote(primary ?? refuseRoles()),
   };
+}
+
+function sealingKeys({ clusterSealingKey, masterKey }: EngineDeps): readonly [Uint8Array, ...Uint8Array[]] {
+  return clusterSealingKey ? [clusterSealingKey, masterKey] : [masterKey];
+}
+
+const isForeignPrincipal = ({ dot, body }: Op, own: Origin): boolean =>
+  dot.origin !== own && body.type.startsWith('principal.');
+
+/** Another site made, changed or removed keys. */
+function rereadIdentities(identities: IdentityStore, logger: Logger): void {
+  identities.open().catch((error: unknown) => logger.error({ err: error }, 'keys of other sites could not be read'));
 }
 
 async function readVector(metaStore: MetaStore): Promise<VersionVector> {

@@ -1,6 +1,6 @@
 /**
- * Identities and their keys. Those made with the CLI are `principal.put` ops whose secret is sealed with the site's master
- * key (AES-256-GCM, the access key id as associated data); those of the config file live in memory alone.
+ * Identities and their keys. Those made with the CLI are `principal.put` ops whose secret is sealed (AES-256-GCM, the access
+ * key id as associated data) with a key of the cluster, or the site's own master key; those of the config file live in memory alone.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import {
@@ -13,10 +13,12 @@ import {
   type MetaReader,
   type PermissionPolicy,
   type Random,
+  type SiteId,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { registerKey, tupleRange } from './keys.ts';
 import { decodeRecord, type Register } from './records.ts';
+import { originSite, stampDot } from './stamp.ts';
 
 /** What a `principal` register holds. */
 interface PrincipalRecord {
@@ -31,7 +33,7 @@ interface PrincipalRecord {
 }
 
 export interface IdentityStore extends IdentityDirectory {
-  /** Reads all principals; call once, before use. */
+  /** Reads all principals. Call before use, and again when another site has changed some. */
   open(): Promise<void>;
   list(): readonly KeyInfo[];
   create(input: CreateKeyInput): Promise<Identity>;
@@ -43,8 +45,9 @@ export interface IdentityStore extends IdentityDirectory {
 export interface IdentityDeps {
   readonly reader: MetaReader;
   readonly committer: Committer;
-  /** 32 bytes. */
-  readonly masterKey: Uint8Array;
+  /** 32 bytes each: the first one seals, any may open what was sealed before. */
+  readonly sealingKeys: readonly [Uint8Array, ...Uint8Array[]];
+  readonly siteId: SiteId;
   readonly configIdentities: readonly Identity[];
   readonly random: Random;
   readonly logger: Logger;
@@ -85,8 +88,9 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
 
   return {
     async open() {
-      for (const identity of await readAll(deps))
-        if (!known.has(identity.accessKeyId)) known.set(identity.accessKeyId, identity);
+      const stored = new Map((await readAll(deps)).map((identity) => [identity.accessKeyId, identity]));
+      for (const [id, { fromConfig }] of known) if (!fromConfig && !stored.has(id)) known.delete(id);
+      for (const [id, identity] of stored) if (known.get(id)?.fromConfig !== true) known.set(id, identity);
     },
     find: (accessKeyId) => known.get(accessKeyId),
     findUser: (user) => [...known.values()].find(({ userId, email }) => userId === user || email === user),
@@ -146,37 +150,31 @@ function principalRecord(
   return { ...rest, sealedSecret: seal(deps, accessKeyId, secretKey) };
 }
 
-function seal({ masterKey, random }: IdentityDeps, accessKeyId: string, secret: string): string {
+function seal({ sealingKeys: [key], random }: IdentityDeps, accessKeyId: string, secret: string): string {
   const nonce = random.bytes(12);
-  const cipher = createCipheriv('aes-256-gcm', masterKey, nonce).setAAD(Buffer.from(accessKeyId));
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(accessKeyId));
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
 }
 
-function unseal(masterKey: Uint8Array, accessKeyId: string, sealedSecret: string): string {
+function unseal(key: Uint8Array, accessKeyId: string, sealedSecret: string): string {
   const bytes = Buffer.from(sealedSecret, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', masterKey, bytes.subarray(0, 12)).setAAD(Buffer.from(accessKeyId));
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(Buffer.from(accessKeyId));
   decipher.setAuthTag(bytes.subarray(12, 28));
   return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
 }
 
-async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Identity[]> {
+async function readAll(deps: IdentityDeps): Promise<readonly Identity[]> {
   const { key: prefix } = registerKey(KIND, '');
   const { to } = tupleRange(prefix);
   const found: Identity[] = [];
   let from: Uint8Array | undefined = prefix;
   while (from) {
-    const rows = await reader.scan({ space: 'registers', from, to, limit: 1000 });
+    const rows = await deps.reader.scan({ space: 'registers', from, to, limit: 1000 });
     for (const row of rows) {
-      const { value } = decodeRecord<Register>(row.value);
-      if (value !== null)
-        found.push(
-          openIdentity(
-            masterKey,
-            Buffer.from(row.key.subarray(prefix.length)).toString('utf8'),
-            value as unknown as PrincipalRecord,
-          ),
-        );
+      const accessKeyId = Buffer.from(row.key.subarray(prefix.length)).toString('utf8');
+      const identity = openIdentity(deps, accessKeyId, decodeRecord<Register>(row.value));
+      if (identity) found.push(identity);
     }
     const last = rows.at(-1);
     from = rows.length === 1000 && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
@@ -184,18 +182,28 @@ async function readAll({ reader, masterKey }: IdentityDeps): Promise<readonly Id
   return found;
 }
 
-function openIdentity(
-  masterKey: Uint8Array,
-  accessKeyId: string,
-  { sealedSecret, ...rest }: PrincipalRecord,
-): Identity {
-  try {
-    return { ...rest, accessKeyId, secretKey: unseal(masterKey, accessKeyId, sealedSecret), fromConfig: false };
-  } catch (error) {
-    throw new SkerryError(
-      'Corrupt',
-      `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`,
-      { cause: error },
-    );
+/** `undefined` for a key that was removed, or that another site sealed with a key that is not known here. */
+function openIdentity(deps: IdentityDeps, accessKeyId: string, { value, stamp }: Register): Identity | undefined {
+  if (value === null) return undefined;
+  const { sealedSecret, ...rest } = value as unknown as PrincipalRecord;
+  for (const key of deps.sealingKeys) {
+    try {
+      return { ...rest, accessKeyId, secretKey: unseal(key, accessKeyId, sealedSecret), fromConfig: false };
+    } catch {
+      // sealed with another of the keys
+    }
   }
+  const site = originSite(stampDot(stamp).origin);
+  if (site === deps.siteId) throw doesNotOpen(accessKeyId);
+  deps.logger.warn(
+    { accessKeyId, site },
+    'a key of another site cannot be used here: that site has no cluster key, or another one',
+  );
+  return undefined;
 }
+
+const doesNotOpen = (accessKeyId: string): SkerryError =>
+  new SkerryError(
+    'Corrupt',
+    `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`,
+  );

@@ -23,7 +23,13 @@ import type { DataDirectory } from './data-directory.ts';
 import type { PhaseHealth } from './health.ts';
 import type { HookSet } from './hooks.ts';
 import { configIdentities } from './identities.ts';
-import { createCommitSignal, siteReplication, transportOptions, type CommitSignal } from './site-replication.ts';
+import {
+  clusterSealing,
+  createCommitSignal,
+  siteReplication,
+  transportOptions,
+  type CommitSignal,
+} from './site-replication.ts';
 import type { Replication } from '../replication/replication.ts';
 
 /** What a site gives to the graph. */
@@ -98,6 +104,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
       options: loaded.config.engine,
       conflictResolver,
       isReplicated: loaded.plugins.transport !== undefined,
+      ...clusterSealing(loaded),
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),

@@ -1,4 +1,5 @@
 /** Replication as a site's configuration asks for it: over its transport, with its peers, awake at every commit. */
+import { hkdfSync } from 'node:crypto';
 import type { Runtime, Transport } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
 import { originOf } from '../engine/stamp.ts';
@@ -65,4 +66,11 @@ export function transportOptions(
   if (clusterKey === undefined || options['clusterKey'] !== undefined || !('clusterKey' in plugin.options.properties))
     return options;
   return { ...options, clusterKey };
+}
+
+/** The key that seals secrets for all sites of the cluster, made of the cluster key (HKDF, RFC 5869). */
+export function clusterSealing({ config }: LoadedConfig): { readonly clusterSealingKey?: Uint8Array } {
+  const { clusterKey } = config.replication;
+  if (clusterKey === undefined) return {};
+  return { clusterSealingKey: new Uint8Array(hkdfSync('sha256', clusterKey, 'skerry', 'identity secrets', 32)) };
 }

@@ -73,6 +73,7 @@ const plans = fc.record({
   picks: fc.infiniteStream(fc.nat(1000)),
 });
 
+/** Purging is local: when a site does it decides which tombstones it still has, never what they stand for. */
 const withoutTombstones = (text: string): string =>
   text
     .split('\n')
@@ -93,7 +94,11 @@ describe('purging tombstones', () => {
         await applyInOrder(a, ops.slice(known));
         assert.equal(withoutTombstones(await dump(a)), withoutTombstones(await dump(plain)));
         await purge(plain, frontier);
-        assert.equal(await dump(a), await dump(plain), 'purging late leaves the same');
+        assert.equal(
+          withoutTombstones(await dump(a)),
+          withoutTombstones(await dump(plain)),
+          'purging late leaves the same',
+        );
       }),
       { numRuns: 200 },
     );
@@ -113,7 +118,7 @@ describe('purging tombstones', () => {
         await mergeInto(b, a);
         const both = await storeWith(ops.filter((op) => ofA.includes(op) || ofB.includes(op)));
         for (const store of [b, both]) await purge(store, frontier);
-        assert.equal(await dump(b), await dump(both));
+        assert.equal(withoutTombstones(await dump(b)), withoutTombstones(await dump(both)));
         const [row] = await b.get([clockKey]);
         await applyInOrder(b, restOf(ops, decodeRecord<ClockRecord>(row as Uint8Array).vector));
         assert.equal(withoutTombstones(await dump(b)), withoutTombstones(await dump(await storeWith(ops))));
