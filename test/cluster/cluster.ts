@@ -1,10 +1,12 @@
 /** Real `skerry serve` processes, real HTTP between them, every link through a proxy that the test holds. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { adminClient } from '../../core/cli/admin-client.ts';
+import type { VersionVector } from '../../core/contracts/index.ts';
 import { startProxy, type LinkProxy } from './proxy.ts';
 
 export const CREDENTIALS = { accessKeyId: 'CLUSTERKEY', secretKey: 'clustersecretclustersecret' } as const;
@@ -19,6 +21,8 @@ export interface ClusterSite {
   /** Port of S3; changes with every start. */
   port(): number;
   isRunning(): boolean;
+  /** What it has applied, by origin; asked over its admin socket. */
+  vector(): Promise<VersionVector>;
   start(): Promise<void>;
   kill(): Promise<void>;
   /** Graceful; rejects unless the exit code is 0. */
@@ -123,6 +127,7 @@ function createSite(name: string, dataDir: string, config: string): ClusterSite 
     dataDir,
     port: () => port,
     isRunning: () => child !== undefined,
+    vector: () => readVector(dataDir),
     async start() {
       const started = spawn(process.execPath, [CLI, 'serve', '-c', config, '--json'], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -143,6 +148,12 @@ function createSite(name: string, dataDir: string, config: string): ClusterSite 
       if (code !== 0) throw new Error(`${name} ended with ${code}`);
     },
   };
+}
+
+async function readVector(dataDir: string): Promise<VersionVector> {
+  const token = (await readFile(join(dataDir, 'admin.token'), 'utf8')).trim();
+  const status = await adminClient({ socketPath: join(dataDir, 'admin.sock'), token }).status();
+  return status.vector;
 }
 
 async function readyPort(child: ChildProcess): Promise<number> {
