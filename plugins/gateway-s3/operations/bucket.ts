@@ -1,7 +1,7 @@
 /** CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation. */
+import { bucketNameFault } from '../../../core/contracts/index.ts';
 import type { BucketSettingName, Json } from '../../../core/contracts/index.ts';
 import { checkAclHeaders } from '../acl.ts';
-import { bucketNameFault } from '../bucket-name.ts';
 import { invalidArgument, s3Error } from '../errors.ts';
 import type { S3Operation, S3Request } from '../operation.ts';
 import { readOwnership } from '../ownership.ts';

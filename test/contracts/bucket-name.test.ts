@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { bucketNameFault } from '../../../plugins/gateway-s3/bucket-name.ts';
+import { bucketNameFault } from '../../core/contracts/index.ts';
 
 const GOOD = [
   'abc',
