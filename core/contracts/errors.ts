@@ -1,3 +1,17 @@
+/** The world's fault: neither the caller's nor ours. */
+export const WORLD_FAULT_CODES = [
+  'Unavailable',
+  'SlowDown',
+  'OutOfSpace',
+  'Corrupt',
+  'Io',
+  'Closed',
+  'Aborted',
+  'Locked',
+  'Timeout',
+  'ClockUntrusted',
+] as const;
+
 /**
  * The one closed list of error codes that cross a port. A driver classifies its own failures; nothing is identified by
  * message text. `docs/errors.md` has one heading for each; a test pins the list.
@@ -35,17 +49,7 @@ export const ERROR_CODES = [
   'InvalidBucketName',
   'NoSuchSetting',
   'ObjectLocked',
-  // the world's fault
-  'Unavailable',
-  'SlowDown',
-  'OutOfSpace',
-  'Corrupt',
-  'Io',
-  'Closed',
-  'Aborted',
-  'Locked',
-  'Timeout',
-  'ClockUntrusted',
+  ...WORLD_FAULT_CODES,
   // ours
   'Internal',
 ] as const;

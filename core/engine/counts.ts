@@ -1,8 +1,8 @@
 /** What a site holds, summed over the counters that commits keep. */
 import type { MetaReader } from '../contracts/index.ts';
 import { NO_COUNTS } from './heads.ts';
-import { after } from './keys.ts';
 import { decodeRecord, type CounterRecord } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 
 export interface SiteCounts extends CounterRecord {
   readonly buckets: number;
@@ -31,12 +31,5 @@ async function forEachRow(
   space: 'counters' | 'buckets',
   visit: (value: Uint8Array) => void,
 ): Promise<void> {
-  let from: Uint8Array | undefined;
-  for (;;) {
-    const rows = await reader.scan({ space, ...(from ? { from } : {}), limit: PAGE });
-    for (const row of rows) visit(row.value);
-    const last = rows.at(-1);
-    if (rows.length < PAGE || !last) return;
-    from = after(last.key);
-  }
+  for await (const rows of scanPages(reader, { space, limit: PAGE })) for (const row of rows) visit(row.value);
 }

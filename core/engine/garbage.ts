@@ -19,6 +19,7 @@ import { chunkKey, garbageKey, garbagePrefix, refOwner, refPrefix, tupleRange } 
 import type { Pins } from './pins.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 
 const BATCH = 100;
 const DELAY_MS = 200;
@@ -82,17 +83,13 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
 
 async function collect(deps: GarbageDeps, stop: AbortSignal): Promise<number> {
   const prefix = garbagePrefix();
-  const { to } = tupleRange(prefix);
-  let from: Uint8Array | undefined = prefix;
   let collected = 0;
-  while (from && !stop.aborted) {
-    const rows = await deps.reader.scan({ space: 'queues', from, to, limit: BATCH });
+  for await (const rows of scanPages(deps.reader, { space: 'queues', ...tupleRange(prefix), limit: BATCH })) {
     const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix.length)).toString('utf8'));
     // A read that began before these were let go of may still look them up.
-    if (hashes.length > 0) await deps.reclaimer.barrier(stop);
+    await deps.reclaimer.barrier(stop);
     for (const hash of hashes) if (!stop.aborted && (await collectOne(deps, hash))) collected++;
-    const last = rows.at(-1);
-    from = rows.length === BATCH && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
+    if (stop.aborted) break;
   }
   return collected;
 }

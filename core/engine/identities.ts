@@ -18,6 +18,7 @@ import {
 import type { Committer } from './committer.ts';
 import { registerKey, tupleRange } from './keys.ts';
 import { decodeRecord, type Register } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 import { originSite, stampDot } from './stamp.ts';
 
 /** What a `principal` register holds. */
@@ -166,18 +167,13 @@ function unseal(key: Uint8Array, accessKeyId: string, sealedSecret: string): str
 
 async function readAll(deps: IdentityDeps): Promise<readonly Identity[]> {
   const { key: prefix } = registerKey(KIND, '');
-  const { to } = tupleRange(prefix);
   const found: Identity[] = [];
-  let from: Uint8Array | undefined = prefix;
-  while (from) {
-    const rows = await deps.reader.scan({ space: 'registers', from, to, limit: 1000 });
+  for await (const rows of scanPages(deps.reader, { space: 'registers', ...tupleRange(prefix), limit: 1000 })) {
     for (const row of rows) {
       const accessKeyId = Buffer.from(row.key.subarray(prefix.length)).toString('utf8');
       const identity = openIdentity(deps, accessKeyId, decodeRecord<Register>(row.value));
       if (identity) found.push(identity);
     }
-    const last = rows.at(-1);
-    from = rows.length === 1000 && last ? Buffer.concat([last.key, Buffer.of(0)]) : undefined;
   }
   return found;
 }

@@ -17,9 +17,10 @@ import {
 import { newEffects, type ApplyLocal } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, mergeHlc } from './hlc.ts';
-import { after, chunkKey, clockKey, oplogKey, refHash } from './keys.ts';
+import { chunkKey, clockKey, oplogKey, refHash } from './keys.ts';
 import { parseEntries } from './manifest.ts';
 import { decodeRecord, type ChunkRow, type ClockRecord, type Placement } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 import { stampHlc } from './stamp.ts';
 import { transact } from './txn.ts';
 import { EMPTY_VECTOR, advanceVector, coversDot, seqOf } from './vector.ts';
@@ -193,16 +194,12 @@ function placementsOf(found: Found, content: VersionContent): readonly Placement
 /** Chunks that something refers to and that have no row. */
 async function findMissing(metaStore: MetaStore): Promise<readonly ChunkHash[]> {
   const missing: ChunkHash[] = [];
-  let from: Uint8Array | undefined;
-  for (;;) {
-    const rows = await metaStore.scan({ space: 'refs', ...(from ? { from } : {}), limit: PAGE });
+  for await (const rows of scanPages(metaStore, { space: 'refs', limit: PAGE })) {
     const hashes = [...new Set(rows.map(({ key }) => refHash(key)))];
-    const chunks = hashes.length === 0 ? [] : await metaStore.get(hashes.map(chunkKey));
+    const chunks = await metaStore.get(hashes.map(chunkKey));
     missing.push(...hashes.filter((hash, at) => chunks[at] === undefined && hash !== missing.at(-1)));
-    const last = rows.at(-1);
-    if (rows.length < PAGE || !last) return missing;
-    from = after(last.key);
   }
+  return missing;
 }
 
 /** Leftovers of failed writes and aborted uploads, doubles of equal bodies. */

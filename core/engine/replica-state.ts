@@ -1,10 +1,18 @@
 /** What replication remembers over restarts: reports of other members, who is one, and a clock that moves without writes. */
-import { isSkerryError, type Hlc, type MetaReader, type Origin, type VersionVector } from '../contracts/index.ts';
+import {
+  isSkerryError,
+  type Hlc,
+  type MetaReader,
+  type MetaRow,
+  type Origin,
+  type VersionVector,
+} from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { hlcWallMs, nextHlc } from './hlc.ts';
-import { after, mergingKey, registerKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import { mergingKey, registerKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
 import type { Cut } from './replica-types.ts';
 import { decodeRecord, type Register } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
 /** What a member reports of itself: what it has applied, and a clock that all its later ops are past. */
@@ -107,13 +115,7 @@ async function readRange(
   space: 'peers' | 'registers',
   prefix: Uint8Array,
 ): ReturnType<MetaReader['scan']> {
-  const { to } = tupleRange(prefix);
-  const found: { readonly key: Uint8Array; readonly value: Uint8Array }[] = [];
-  for (let from: Uint8Array | undefined = prefix; from;) {
-    const rows = await reader.scan({ space, from, to, limit: PAGE });
-    found.push(...rows);
-    const last = rows.at(-1);
-    from = rows.length === PAGE && last ? after(last.key) : undefined;
-  }
+  const found: MetaRow[] = [];
+  for await (const rows of scanPages(reader, { space, ...tupleRange(prefix), limit: PAGE })) found.push(...rows);
   return found;
 }

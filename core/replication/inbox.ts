@@ -6,6 +6,7 @@
 import {
   isSkerryError,
   SkerryError,
+  WORLD_FAULT_CODES,
   type Clock,
   type ErrorCode,
   type Logger,
@@ -29,18 +30,7 @@ const BATCH_MAX_OPS = 512;
 /** An op that the engine cannot apply is tried again, since an upgrade or a peer may bring another answer. */
 const REFUSED_RETRY_MS = 60_000;
 /** The site's fault, not the op's: the whole batch comes again later. */
-const OUR_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'Unavailable',
-  'SlowDown',
-  'OutOfSpace',
-  'Corrupt',
-  'Io',
-  'Closed',
-  'Aborted',
-  'Locked',
-  'Timeout',
-  'ClockUntrusted',
-]);
+const OUR_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(WORLD_FAULT_CODES);
 
 export interface InboxDeps {
   readonly replica: Pick<Replica, 'origin' | 'cut' | 'apply'>;
