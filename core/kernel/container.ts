@@ -18,6 +18,7 @@ import type {
 } from '../contracts/index.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
 import { createAdminService } from './admin-service.ts';
+import { replicationEngineOptions } from './config/replication-options.ts';
 import type { LoadedConfig } from './config/types.ts';
 import type { DataDirectory } from './data-directory.ts';
 import type { PhaseHealth } from './health.ts';
@@ -101,7 +102,7 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
           if (hooks.isUsed('committed')) hooks.committed({ ops });
         },
       },
-      options: loaded.config.engine,
+      options: { ...loaded.config.engine, ...replicationEngineOptions(loaded.config) },
       conflictResolver,
       isReplicated: loaded.plugins.transport !== undefined,
       ...clusterSealing(loaded),

@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts';
 import { originOf } from '../engine/stamp.ts';
 import type { ReplicationFact } from '../replication/facts.ts';
 import { createReplication, type Replication } from '../replication/replication.ts';
+import { replicationOptions } from './config/replication-options.ts';
 import type { LoadedConfig, LoadedPlugin } from './config/types.ts';
 import type { DataDirectory } from './data-directory.ts';
 
@@ -43,6 +44,7 @@ export function siteReplication(deps: SiteReplicationDeps): Replication {
     self: { site: directory.site, origin: originOf(directory.site, directory.incarnation) },
     peers: loaded.config.replication.peers,
     ports: { ...runtime, logger },
+    options: replicationOptions(loaded.config),
     onFact: (fact) => tell(logger, fact),
   });
   commits.listen(() => replication.wake());

@@ -4,6 +4,7 @@
  */
 import type { OptionsSchema, PluginKind } from '../../contracts/index.ts';
 import { addressSchema, isAddressOption } from './listen.ts';
+import { REPLICATION_SETTINGS } from './replication-options.ts';
 
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -93,6 +94,7 @@ const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
         default: [],
         items: closed({ site: SITE_ID, url: { type: 'string', format: 'uri' } }, { required: ['site', 'url'] }),
       },
+      ...REPLICATION_SETTINGS,
     },
     { default: {} },
   ),

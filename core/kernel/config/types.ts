@@ -2,6 +2,7 @@
 import type { PermissionPolicy, Plugin, PluginKind, SiteId } from '../../contracts/index.ts';
 import type { LogOptions } from '../logger.ts';
 import type { KeyPath, ValueSource } from './problems.ts';
+import type { ReplicationSettings } from './replication-options.ts';
 import type { PluginSectionName, PLUGIN_SECTIONS } from './schema.ts';
 
 /** `use` and the plugin's own options. */
@@ -35,7 +36,7 @@ export interface SiteConfig {
   readonly replication: {
     readonly clusterKey?: string;
     readonly peers: readonly { readonly site: SiteId; readonly url: string }[];
-  };
+  } & ReplicationSettings;
   readonly engine: Readonly<Record<string, unknown>>;
   readonly seed: {
     readonly rootAccessKey?: string;

@@ -1,0 +1,50 @@
+/**
+ * What the `replication` section can tune. Each key that replication or the engine reads under the same name is passed on as it
+ * is; what is left out has the reader's own default.
+ */
+const MIB = 1024 * 1024;
+
+const number = (minimum: number, maximum: number, description: string) => ({
+  type: 'integer',
+  minimum,
+  maximum,
+  description,
+});
+
+/** Keys of ReplicationOptions that a configuration may set. */
+const REPLICATION_OPTIONS = {
+  longPollMs: number(100, 300_000, 'how long a pull stays open for what is new'),
+  backoffMinMs: number(10, 60_000, 'first wait after a failure'),
+  backoffMaxMs: number(100, 600_000, 'longest wait after a failure'),
+  receiveBytesPerSecond: number(0, Number.MAX_SAFE_INTEGER, 'of ops and chunks from each peer; 0: no limit'),
+  sendBytesPerSecond: number(0, Number.MAX_SAFE_INTEGER, 'pushed to each peer; 0: no limit'),
+  callsPerPeer: number(4, 10_000, 'calls that one peer may have running here'),
+  chunkCallsPerPeer: number(1, 64, 'chunk requests running at one peer'),
+  fetchMaxBytes: number(MIB, 1024 * MIB, 'bytes of chunks asked for and not yet stored'),
+};
+
+/** Keys that replication and the engine both obey. */
+const SHARED_OPTIONS = {
+  maxClockDriftMs: number(100, 86_400_000, 'ops stamped this far ahead of the wall clock are held back'),
+};
+
+export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS };
+
+export type ReplicationSettings = { readonly [Name in keyof typeof REPLICATION_SETTINGS]?: number };
+interface Configured {
+  readonly replication: ReplicationSettings;
+}
+
+/** For `createReplication`. */
+export function replicationOptions({ replication }: Configured): ReplicationSettings {
+  return pick(replication, REPLICATION_SETTINGS);
+}
+
+/** For `createEngine`, besides the `engine` section. */
+export function replicationEngineOptions({ replication }: Configured): ReplicationSettings {
+  return pick(replication, SHARED_OPTIONS);
+}
+
+function pick(given: ReplicationSettings, names: object): ReplicationSettings {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(names, name)));
+}
