@@ -53,11 +53,11 @@ function digestParts({ hashing }: MultipartDeps, { parts }: CompleteUploadInput)
 }
 
 async function findOpenOrCompleted(
-  { reader }: MultipartDeps,
+  { reader, siteId }: MultipartDeps,
   { bucket, key, uploadId }: CompleteUploadInput,
   partsDigest: string,
 ): Promise<UploadRecord | CompletedUploadRecord> {
-  const missing = noSuchUpload({ bucket, key, uploadId });
+  const missing = noSuchUpload({ uploadId }, siteId);
   if (uploadSite(uploadId) === undefined) throw missing;
   const [bucketRow, openRow, doneRow] = await reader.get([
     bucketKey(bucket),

@@ -42,7 +42,7 @@ export function createMultipart(deps: MultipartDeps): Multipart {
   return {
     operations: {
       createUpload: (input) => createUpload(deps, input),
-      getUpload: async (ref) => uploadInfo(refOf(ref), await findUpload(deps.reader, ref)),
+      getUpload: async (ref) => uploadInfo(refOf(ref), await findUpload(deps, ref)),
       putPart: (input) => putPart(deps, input),
       copyPart: (input) => copyPart(deps, input),
       listParts: (ref, options) => listParts(deps, ref, options),
@@ -94,7 +94,7 @@ async function listParts(
   checkLimit(limit);
   if (!Number.isInteger(after) || after < 0)
     throw new SkerryError('InvalidArgument', 'a part number marker is a number', { details: { after } });
-  const upload = uploadInfo(refOf(ref), await findUpload(deps.reader, ref));
+  const upload = uploadInfo(refOf(ref), await findUpload(deps, ref));
   const { to } = tupleRange(partPrefix(ref.uploadId));
   const isPastEnd = after >= 0xffff || limit === 0;
   const rows = isPastEnd
@@ -107,7 +107,7 @@ async function listParts(
 }
 
 async function abortUpload(deps: MultipartDeps, ref: UploadRef): Promise<void> {
-  await findUpload(deps.reader, ref);
+  await findUpload(deps, ref);
   const row = uploadKey(ref.bucket, ref.key, ref.uploadId);
   await deps.committer.commit({
     reads: { keys: [row] },

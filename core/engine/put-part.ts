@@ -22,7 +22,7 @@ const PART_TOP_MAX = 4;
 export async function putPart(deps: MultipartDeps, input: PutPartInput): Promise<PartInfo> {
   const { number, signal } = input;
   checkPartNumber(number);
-  const upload = await findUpload(deps.reader, input);
+  const upload = await findUpload(deps, input);
   const body = withChecksum(input.body, upload);
   refuseTooLarge(body.size ?? 0);
   const stored = await deps.ingest(body, { owner: 'part', ...(signal === undefined ? {} : { signal }) });
@@ -34,7 +34,7 @@ export async function copyPart(deps: MultipartDeps, input: CopyPartInput): Promi
   checkPartNumber(number);
   const endRead = deps.beginRead();
   try {
-    const upload = await findUpload(deps.reader, input);
+    const upload = await findUpload(deps, input);
     const found = await findObject(deps.reader, source);
     sourceCheck?.(found.info);
     const stored = await copyRange(

@@ -1,15 +1,6 @@
 /** What all multipart operations share: their ports, upload ids, and how an upload is found. Uploads in flight are local to the site. */
 import { SkerryError } from '../contracts/index.ts';
-import type {
-  Clock,
-  Logger,
-  ManifestEntry,
-  MetaReader,
-  ObjectChecksum,
-  Random,
-  SiteId,
-  UploadRef,
-} from '../contracts/index.ts';
+import type { Clock, Logger, ManifestEntry, ObjectChecksum, Random, SiteId, UploadRef } from '../contracts/index.ts';
 import { noSuchBucket } from './buckets.ts';
 import type { Committer } from './committer.ts';
 import type { Ingest, Ingested } from './ingest.ts';
@@ -57,30 +48,33 @@ export function uploadSite(uploadId: string): SiteId | undefined {
   return ID_PATTERN.exec(uploadId)?.[1];
 }
 
-export function noSuchUpload({ uploadId }: UploadRef): SkerryError {
+/** `here`: the site that is asked, where the upload may be another site's. */
+export function noSuchUpload({ uploadId }: Pick<UploadRef, 'uploadId'>, here?: SiteId): SkerryError {
   const site = uploadSite(uploadId);
-  return new SkerryError(
-    'NoSuchUpload',
-    'The specified upload does not exist. It may have been aborted or completed.',
-    {
-      details: { uploadId, ...(site === undefined ? {} : { site }) },
-    },
-  );
+  const isElsewhere = here !== undefined && site !== undefined && site !== here;
+  const message = isElsewhere
+    ? `This upload was begun at site ${site} and its parts are there: go on with it at ${site}, or begin another. This is site ${here}.`
+    : 'The specified upload does not exist. It may have been aborted or completed.';
+  const details = { uploadId, ...(site === undefined ? {} : { site }) };
+  return new SkerryError('NoSuchUpload', message, { details });
 }
 
 /** Rejects `NoSuchBucket` or `NoSuchUpload`. */
-export async function findUpload(reader: MetaReader, ref: UploadRef): Promise<UploadRecord> {
+export async function findUpload(
+  { reader, siteId }: Pick<MultipartDeps, 'reader' | 'siteId'>,
+  ref: UploadRef,
+): Promise<UploadRecord> {
   if (uploadSite(ref.uploadId) === undefined) throw noSuchUpload(ref);
   const [bucket, row] = await reader.get([bucketKey(ref.bucket), uploadKey(ref.bucket, ref.key, ref.uploadId)]);
   if (bucket === undefined) throw noSuchBucket(ref.bucket);
-  if (row === undefined) throw noSuchUpload(ref);
+  if (row === undefined) throw noSuchUpload(ref, siteId);
   return decodeRecord<UploadRecord>(row);
 }
 
 /** The same as a decision sees it. */
 export function uploadIn(txn: Txn, { bucket, key, uploadId }: UploadRef): UploadRecord {
   const record = txn.record<UploadRecord>(uploadKey(bucket, key, uploadId));
-  if (record === undefined) throw noSuchUpload({ bucket, key, uploadId });
+  if (record === undefined) throw noSuchUpload({ uploadId });
   return record;
 }
 

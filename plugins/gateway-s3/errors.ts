@@ -213,13 +213,14 @@ function absenceHeaders(error: SkerryError): Readonly<Record<string, string>> {
 }
 
 function fieldsOf(error: SkerryError): Readonly<Record<string, string>> {
-  const { bucket, key, uploadId, versionId, fields: given } = error.details;
+  const { bucket, key, uploadId, versionId, site, fields: given } = error.details;
   const fields: Record<string, string> = {};
   for (const [name, value] of Object.entries(given ?? NOTHING)) if (typeof value === 'string') fields[name] = value;
   if (typeof bucket === 'string') fields['BucketName'] = bucket;
   if (typeof key === 'string') fields['Key'] = key;
   if (typeof uploadId === 'string') fields['UploadId'] = uploadId;
   if (typeof versionId === 'string') fields['VersionId'] = versionId;
+  if (typeof site === 'string') fields['Site'] = site;
   return fields;
 }
 

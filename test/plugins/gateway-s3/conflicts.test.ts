@@ -1,4 +1,4 @@
-/** What S3 clients see of conflicts and of causality: two engines that exchange ops by hand, each behind a gateway. */
+/** What S3 clients see of conflicts, of causality and of another site's uploads: two engines that exchange ops by hand, each behind a gateway. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
@@ -201,5 +201,39 @@ describe('rule 18 over S3', () => {
     other.observe(session.token);
     assert.equal(other.token, session.token);
     for (const client of clients) client.destroy();
+  });
+});
+
+describe('an upload of another site', () => {
+  test('every call that goes on with it is told where it was begun', async () => {
+    await using two = await twoSites(false);
+    const [here, there] = two.urls;
+    const begun = await (await fetch(`${here}/k?uploads`, { method: 'POST' })).text();
+    const uploadId = /<UploadId>([^<]+)</.exec(begun)?.[1] ?? '';
+    const complete =
+      '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>';
+    const calls: readonly (readonly [string, RequestInit])[] = [
+      [`partNumber=1&uploadId=${uploadId}`, { method: 'PUT', body: 'part' }],
+      [
+        `partNumber=1&uploadId=${uploadId}`,
+        { method: 'PUT', headers: { 'x-amz-copy-source': encodeURIComponent(`${BUCKET}/k`) } },
+      ],
+      [`uploadId=${uploadId}`, { method: 'GET' }],
+      [`uploadId=${uploadId}`, { method: 'POST', body: complete }],
+      [`uploadId=${uploadId}`, { method: 'DELETE' }],
+    ];
+    for (const [query, init] of calls) {
+      const answer = await fetch(`${there}/k?${query}`, init);
+      const error = parseXmlRoot(await answer.text(), 'Error');
+      assert.deepEqual(
+        [answer.status, childText(error, 'Code'), childText(error, 'Site'), childText(error, 'UploadId')],
+        [404, 'NoSuchUpload', 'a', uploadId],
+        init.method,
+      );
+      assert.match(childText(error, 'Message') ?? '', /begun at site a .* This is site b\.$/);
+    }
+    assert.equal((await fetch(`${here}/k?uploadId=${uploadId}`, { method: 'DELETE' })).status, 204);
+    const gone = await (await fetch(`${here}/k?uploadId=${uploadId}`)).text();
+    assert.match(gone, /may have been aborted or completed/, 'its own site does not send anybody elsewhere');
   });
 });
