@@ -19,10 +19,11 @@ import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, mergeHlc } from './hlc.ts';
 import { chunkKey, clockKey, oplogKey, refHash } from './keys.ts';
 import { parseEntries } from './manifest.ts';
+import { readsOfOp } from './op-reads.ts';
 import { decodeRecord, type ChunkRow, type ClockRecord, type Placement } from './records.ts';
 import { scanPages } from './scan-pages.ts';
 import { stampHlc } from './stamp.ts';
-import { transact } from './txn.ts';
+import { decideTogether, transact } from './txn.ts';
 import { EMPTY_VECTOR, advanceVector, coversDot, seqOf } from './vector.ts';
 
 export interface RebuildReport {
@@ -149,22 +150,32 @@ async function childrenOf(
 
 function applyBatch(metaStore: MetaStore, found: Found, ops: readonly Op[], gaps: string[]): Promise<number> {
   const before = gaps.length;
-  return transact(metaStore, { keys: [clockKey] }, (txn) => {
+  const locals = ops.map((op) => localOf(found, op));
+  const reads = ops.map(readsOfOp);
+  const chunks = locals.flatMap(({ placements = [] }) => placements.map(({ hash }) => chunkKey(hash)));
+  const declared = {
+    keys: [clockKey, ...reads.flatMap(({ keys }) => keys), ...chunks],
+    ranges: reads.flatMap(({ ranges }) => ranges),
+  };
+  return transact(metaStore, declared, (txn) => {
     gaps.length = before;
     let { hlc, vector } = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
     let applied = 0;
-    for (const op of ops) {
+    const together = decideTogether(txn);
+    for (const [at, op] of ops.entries()) {
       if (coversDot(vector, op.dot)) continue;
       if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1) {
         gaps.push(`${op.dot.origin}:${op.dot.seq}`);
         continue;
       }
       txn.put(oplogKey(op.dot.origin, op.dot.seq), op);
-      applyOp({ txn, effects: newEffects(), newest: stampHlc(op.stamp) > hlc }, op, localOf(found, op));
+      const newest = stampHlc(op.stamp) > hlc;
+      together.decide(() => applyOp({ txn, effects: newEffects(), newest }, op, locals[at]));
       hlc = mergeHlc(hlc, stampHlc(op.stamp));
       vector = advanceVector(vector, op.dot);
       applied++;
     }
+    together.end();
     txn.put(clockKey, { hlc, vector } satisfies ClockRecord);
     return applied;
   });

@@ -191,6 +191,27 @@ export function allNeeded(signals: readonly ReadNeeded[]): ReadNeeded {
   });
 }
 
+/**
+ * For a transaction of many decisions, one after another: one that reads what nobody declared is taken back and does not stop those
+ * behind it, if only so that they tell what they need; then all of it is asked for at once.
+ */
+export function decideTogether(txn: Txn): { decide(body: () => void): void; end(): void } {
+  const needed: ReadNeeded[] = [];
+  return {
+    decide(body) {
+      try {
+        txn.nested(body);
+      } catch (error) {
+        if (!isReadNeeded(error)) throw error;
+        needed.push(error);
+      }
+    },
+    end() {
+      if (needed.length > 0) throw allNeeded(needed);
+    },
+  };
+}
+
 /** Runs `body` as one atomic transaction of the store. `body` is pure and may run several times. Its throw refuses. */
 export function transact<T>(store: MetaStore, declared: MetaReads, body: (txn: Txn) => T): Promise<T> {
   const keys: MetaKey[] = [...(declared.keys ?? [])];
