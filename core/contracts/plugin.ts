@@ -47,7 +47,10 @@ export interface PluginKinds {
 }
 export type PluginKind = keyof PluginKinds;
 
-/** JSON Schema (2020-12) of a plugin's options: an object schema with `additionalProperties: false` and `default`s. */
+/**
+ * JSON Schema (2020-12) of a plugin's options: an object schema with `additionalProperties: false` and `default`s. Texts marked `writeOnly: true` are
+ * secrets; texts of `format: 'path'` name files or directories and are handed over absolute.
+ */
 export interface OptionsSchema {
   readonly type: 'object';
   readonly additionalProperties: false;

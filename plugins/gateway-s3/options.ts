@@ -14,6 +14,8 @@ export interface S3Options {
   readonly accessLog: boolean;
 }
 
+const PATH = { type: 'string', format: 'path', minLength: 1 };
+
 const positive = (value: number, description: string) => ({
   type: 'integer',
   minimum: 1,
@@ -47,7 +49,7 @@ export const optionsSchema: OptionsSchema = {
       additionalProperties: false,
       required: ['certFile', 'keyFile'],
       description: 'PEM files; with them the gateway speaks HTTPS only.',
-      properties: { certFile: { type: 'string', minLength: 1 }, keyFile: { type: 'string', minLength: 1 } },
+      properties: { certFile: PATH, keyFile: PATH },
     },
     maxHeaderBytes: { type: 'integer', minimum: 16_384, default: 65_536, description: 'Request line and headers.' },
     idleTimeoutMs: positive(

@@ -32,7 +32,7 @@ export interface Options {
 }
 
 const SECRET = { type: 'string', minLength: 1, writeOnly: true };
-const PATH = { type: 'string', minLength: 1 };
+const PATH = { type: 'string', format: 'path', minLength: 1 };
 
 const count = (minimum: number, value: number, description: string) => ({
   type: 'integer',
@@ -49,7 +49,7 @@ export const optionsSchema: OptionsSchema = {
       type: 'object',
       additionalProperties: false,
       required: ['host', 'port'],
-      properties: { host: PATH, port: { type: 'integer', minimum: 0, maximum: 65_535 } },
+      properties: { host: { type: 'string', minLength: 1 }, port: { type: 'integer', minimum: 0, maximum: 65_535 } },
       description: 'Where to answer; port 0 is any free one. Absent: this site only dials out.',
     },
     clusterKey: { ...SECRET, description: 'Shared by all sites; replication.clusterKey when absent.' },

@@ -22,7 +22,7 @@ import {
   type PluginSectionName,
   type Schema,
 } from './schema.ts';
-import { readSecret, redact, secretPaths } from './secrets.ts';
+import { filePaths, readSecret, redact, secretPaths } from './secrets.ts';
 import { deepFreeze, isTree, leaves, setAt, valueAt, type Tree } from './tree.ts';
 import type { LoadedConfig, LoadedPlugin, LoadedSections, SiteConfig } from './types.ts';
 import { coerceOverrides, validateTree, type SchemaFault } from './validate.ts';
@@ -85,7 +85,10 @@ export async function loadConfig(input: LoadConfigInput): Promise<LoadedConfig> 
   problems.push(...(await resolveSecrets(tree, secrets, merged, input)));
   if (problems.length === 0) problems.push(...validateTree(schema, tree).map((fault) => faultProblem(fault, merged)));
   if (problems.length > 0) throw invalidConfig(problems);
-  tree['dataDir'] = shown['dataDir'] = resolve(directoryOf(['dataDir'], merged), String(tree['dataDir']));
+  for (const path of filePaths(schema, tree)) {
+    const file = resolve(directoryOf(path, merged), String(valueAt(tree, path)));
+    for (const config of [tree, shown]) setAt(config, path, file);
+  }
 
   const sources = Object.fromEntries(
     leaves(shown).map(({ path }) => [path.join('.'), sourceOf(path, merged, 'value')]),

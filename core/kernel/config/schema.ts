@@ -84,7 +84,7 @@ const SITE_ID: Schema = {
 /** Keys that the kernel reads itself; the plugin sections come from `plugins`. */
 const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
   site: closed({ id: SITE_ID }, { default: {} }),
-  dataDir: { type: 'string', minLength: 1, default: './data', description: 'relative to this file' },
+  dataDir: { type: 'string', format: 'path', minLength: 1, default: './data', description: 'relative to this file' },
   plugins,
   replication: closed(
     {

@@ -9,13 +9,31 @@ import { isTree, setAt, valueAt, type Tree } from './tree.ts';
 const REDACTED = '[redacted]';
 
 /** Paths of all secrets that are set in `value`, found by `writeOnly` in the schema. */
-export function secretPaths(schema: unknown, value: unknown, path: KeyPath = []): readonly KeyPath[] {
+export function secretPaths(schema: unknown, value: unknown): readonly KeyPath[] {
+  return keysWhere(({ writeOnly }) => writeOnly === true, schema, value);
+}
+
+/** Paths of all names of files and directories that are set in `value`, found by `format: path` in the schema. */
+export function filePaths(schema: unknown, value: unknown): readonly KeyPath[] {
+  return keysWhere(({ format }) => format === 'path', schema, value);
+}
+
+function keysWhere(
+  isMarked: (schema: Schema) => boolean,
+  schema: unknown,
+  value: unknown,
+  path: KeyPath = [],
+): readonly KeyPath[] {
   if (!isTree(schema) || value === undefined) return [];
-  if (schema['writeOnly'] === true) return [path];
+  if (isMarked(schema)) return [path];
   if (Array.isArray(value))
-    return value.flatMap((item, index) => secretPaths(itemSchema(schema, index), item, [...path, String(index)]));
+    return value.flatMap((item, index) =>
+      keysWhere(isMarked, itemSchema(schema, index), item, [...path, String(index)]),
+    );
   if (!isTree(value)) return [];
-  return Object.entries(value).flatMap(([key, inner]) => secretPaths(memberSchema(schema, key), inner, [...path, key]));
+  return Object.entries(value).flatMap(([key, inner]) =>
+    keysWhere(isMarked, memberSchema(schema, key), inner, [...path, key]),
+  );
 }
 
 /** Schema of a member of an object; `undefined` when the schema does not know it. */

@@ -28,6 +28,7 @@ function createAjv(): Ajv2020 {
     allowUnionTypes: true,
   });
   (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
+  ajv.addFormat('path', true); // any text; names a file or directory, see filePaths
   return ajv;
 }
 

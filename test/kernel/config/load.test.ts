@@ -211,6 +211,20 @@ describe('effective configuration', () => {
     assert.equal((await loadText(PLUGIN_LINES, { flags: { dataDir: 'd' } })).config.dataDir, '/nowhere/d');
   });
 
+  test('so do those of plugins, which are handed over absolute', async () => {
+    const lines = PLUGIN_LINES.map((line) =>
+      line.replace('use: test-auth', 'use: test-auth, files: [a/b.pem, /c.pem]'),
+    );
+    const { plugins, shown } = await loadText(lines);
+    assert.deepEqual(plugins.auth.options['files'], ['/nowhere/config/a/b.pem', '/c.pem']);
+    assert.deepEqual((shown['plugins'] as Record<string, Record<string, unknown>>)['auth']?.['files'], [
+      '/nowhere/config/a/b.pem',
+      '/c.pem',
+    ]);
+    const flags = { set: ['plugins.auth.files.0=d.pem'] };
+    assert.deepEqual((await loadText(lines, { flags })).plugins.auth.options['files'], ['/nowhere/d.pem', '/c.pem']);
+  });
+
   test('an unknown variable is a warning', async () => {
     const { warnings } = await loadText(PLUGIN_LINES, { env: { SKERRY_DATADIR: 'x', OTHER: 'y' } });
     assert.deepEqual(warnings, ['SKERRY_DATADIR: unknown variable, ignored (hint: did you mean SKERRY_DATA_DIR?)']);
