@@ -3,8 +3,8 @@
  * that lies far behind the site's own HLC, must not get into stamps: they would win over everybody's for as long as the
  * error is large. What is stamped elsewhere is judged where it arrives.
  */
-import { SkerryError, type Clock, type Hlc } from '../contracts/index.ts';
-import { hlcWallMs } from './hlc.ts';
+import { isSkerryError, SkerryError, type Clock, type Hlc } from '../contracts/index.ts';
+import { HLC_ZERO, hlcWallMs } from './hlc.ts';
 
 export interface ClockGuard {
   /** Throws `ClockUntrusted` (retryable; details: `reason`, milliseconds) when an op must not be stamped now. `hlc`: the last reading. */
@@ -13,6 +13,8 @@ export interface ClockGuard {
    * Somebody vouches for the wall clock as it is now: an operator, or a peer whose clock agrees. A jump of the past is forgotten.
    */
   trust(): void;
+  /** Why `check` would throw now, going by the reading that it saw last. */
+  problem(): string | undefined;
 }
 
 export interface ClockGuardDeps {
@@ -21,25 +23,39 @@ export interface ClockGuardDeps {
 }
 
 /** For a site that replicates with nobody: a wrong clock harms no other site, and must not stop this one (a laptop that slept). */
-export const NO_CLOCK_GUARD: ClockGuard = { check: () => {}, trust: () => {} };
+export const NO_CLOCK_GUARD: ClockGuard = { check: () => {}, trust: () => {}, problem: () => undefined };
 
 export function createClockGuard({ clock, maxClockDriftMs }: ClockGuardDeps): ClockGuard {
   /** Wall minus monotonic time when it was last believed. Slow correction by NTP moves it along. */
   let offsetMs = clock.wallMs() - clock.monotonicMs();
 
+  let lastHlc = HLC_ZERO;
+
+  function check(hlc: Hlc): void {
+    lastHlc = hlc;
+    const wallMs = clock.wallMs();
+    const nowOffsetMs = wallMs - clock.monotonicMs();
+    const jumpMs = nowOffsetMs - offsetMs;
+    if (jumpMs > maxClockDriftMs) throw untrusted('wall clock jumped forward', jumpMs, maxClockDriftMs);
+    offsetMs = nowOffsetMs;
+    const aheadMs = hlcWallMs(hlc) - wallMs;
+    if (aheadMs > maxClockDriftMs)
+      throw untrusted('wall clock is behind what this site has stamped', aheadMs, maxClockDriftMs);
+  }
+
   return {
-    check(hlc) {
-      const wallMs = clock.wallMs();
-      const nowOffsetMs = wallMs - clock.monotonicMs();
-      const jumpMs = nowOffsetMs - offsetMs;
-      if (jumpMs > maxClockDriftMs) throw untrusted('wall clock jumped forward', jumpMs, maxClockDriftMs);
-      offsetMs = nowOffsetMs;
-      const aheadMs = hlcWallMs(hlc) - wallMs;
-      if (aheadMs > maxClockDriftMs)
-        throw untrusted('wall clock is behind what this site has stamped', aheadMs, maxClockDriftMs);
-    },
+    check,
     trust() {
       offsetMs = clock.wallMs() - clock.monotonicMs();
+    },
+    problem() {
+      try {
+        check(lastHlc);
+        return undefined;
+      } catch (error) {
+        if (isSkerryError(error, 'ClockUntrusted')) return error.message;
+        throw error;
+      }
     },
   };
 }

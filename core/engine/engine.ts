@@ -110,6 +110,11 @@ export interface Engine extends Lifecycle {
   readonly replicaState: ReplicaState;
   /** What is kept for peers and given up when none needs it: snapshots, leases, purging. */
   readonly keeping: Keeping;
+  /**
+   * What is written from now on is another origin's (rule 12). What this site wrote before stays, as ops of an origin that writes no
+   * more. Call it while the site is fenced and replication is closed.
+   */
+  adopt(incarnation: Incarnation): void;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
   /** `undefined`: every site accepts writes, or who is primary is not known here. */
@@ -131,7 +136,7 @@ export function createEngine(given: EngineDeps): Engine {
   const chunkStore = ledgerSyncs(given.chunkStore);
   const deps = { ...given, chunkStore };
   const { metaStore } = deps;
-  const origin = originOf(deps.siteId, deps.incarnation);
+  let origin = originOf(deps.siteId, deps.incarnation);
   const pins = createPins();
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);
@@ -142,7 +147,9 @@ export function createEngine(given: EngineDeps): Engine {
   const door = createWriteDoor(guard);
   const committer = createCommitter({
     ...deps,
-    origin,
+    get origin() {
+      return origin;
+    },
     checkWrites: (hlc) => door.check(hlc),
     ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
     maxClockDriftMs,
@@ -158,7 +165,9 @@ export function createEngine(given: EngineDeps): Engine {
   const replicaState = createReplicaState({
     reader: metaStore,
     committer,
-    origin,
+    get origin() {
+      return origin;
+    },
     checkClock: (hlc) => guard.check(hlc),
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
@@ -181,7 +190,16 @@ export function createEngine(given: EngineDeps): Engine {
     garbage,
     replicaState,
     keeping,
-    replica: createReplica({ ...deps, reader: metaStore, committer, reclaimer, origin }),
+    replica: createReplica({
+      ...deps,
+      reader: metaStore,
+      committer,
+      reclaimer,
+      get origin() {
+        return origin;
+      },
+    }),
+    adopt: (incarnation) => void (origin = originOf(deps.siteId, incarnation)),
     async open() {
       await opLog.open();
       await identities.open();

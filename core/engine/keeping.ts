@@ -22,8 +22,12 @@ import { createCutServer, type CutServer } from './snapshot.ts';
 export interface WriteDoor {
   /** Throws `ClockUntrusted`, or `Unavailable` once the site is fenced. */
   check(hlc: Hlc): void;
-  /** Refuses writes until the site starts under a new incarnation. `reason` is shown to clients and operators. */
+  /** Refuses writes from now on. `reason` is shown to clients and operators; the last one given counts. */
   fence(reason: string): void;
+  /** The site is another origin and has its past: writes are accepted again. */
+  unfence(): void;
+  /** Why writes are refused now. */
+  refusal(): string | undefined;
 }
 
 export function createWriteDoor(guard: ClockGuard): WriteDoor {
@@ -36,16 +40,17 @@ export function createWriteDoor(guard: ClockGuard): WriteDoor {
         });
       guard.check(hlc);
     },
-    fence: (reason) => void (fenced ??= reason),
+    fence: (reason) => void (fenced = reason),
+    unfence: () => void (fenced = undefined),
+    refusal: () => fenced ?? guard.problem(),
   };
 }
 
-export interface Keeping {
+export interface Keeping extends Pick<WriteDoor, 'fence' | 'unfence' | 'refusal'> {
   readonly leases: Leases;
   readonly cuts: CutServer;
   readonly purger: Purger;
   readonly clockGuard: Pick<ClockGuard, 'trust'>;
-  readonly fence: WriteDoor['fence'];
   /** As `mergeCut`, with what must be read anew afterwards. */
   merge(source: CutSource, signal?: AbortSignal): Promise<void>;
   /**
@@ -96,6 +101,8 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     purger,
     clockGuard: guard,
     fence: (reason) => door.fence(reason),
+    unfence: () => door.unfence(),
+    refusal: () => door.refusal(),
     useFrontier: (given) => void (proven = given),
     async merge(source, signal) {
       state.enterBootstrap();

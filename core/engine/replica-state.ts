@@ -46,6 +46,7 @@ export interface ReplicaState {
 export interface ReplicaStateDeps {
   readonly reader: MetaReader;
   readonly committer: Committer;
+  /** Another one once the site is renewed. */
   readonly origin: Origin;
   /** Throws `ClockUntrusted` when this site's clock is not to be trusted. */
   readonly checkClock: (hlc: Hlc) => void;
@@ -53,7 +54,8 @@ export interface ReplicaStateDeps {
 
 const PAGE = 1000;
 
-export function createReplicaState({ reader, committer, origin, checkClock }: ReplicaStateDeps): ReplicaState {
+export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
+  const { reader, committer, checkClock } = deps;
   let isBootstrapping = false;
 
   async function refresh(): Promise<void> {
@@ -95,7 +97,7 @@ export function createReplicaState({ reader, committer, origin, checkClock }: Re
       const rows = await readRange(reader, 'registers', prefix);
       const named = rows.filter(({ value }) => decodeRecord<Register>(value).value !== null);
       const origins = named.map(({ key }) => Buffer.from(key.subarray(prefix.length)).toString('utf8'));
-      return [...new Set([origin, ...origins])];
+      return [...new Set([deps.origin, ...origins])];
     },
   };
 }

@@ -7,5 +7,6 @@ import type { Replica, ReplicaDeps } from './replica-types.ts';
 export type * from './replica-types.ts';
 
 export function createReplica(deps: ReplicaDeps): Replica {
-  return { origin: deps.origin, ...serveOps(deps), ...applyBatches(deps), ...moveChunks(deps) };
+  const calls = { ...serveOps(deps), ...applyBatches(deps), ...moveChunks(deps) };
+  return Object.defineProperty({ origin: deps.origin, ...calls }, 'origin', { enumerable: true, get: () => deps.origin });
 }

@@ -1,6 +1,14 @@
 /** What a site keeps in its data directory besides its stores: the lock, who it is, and its master key. */
 import { join } from 'node:path';
-import { SkerryError, type Incarnation, type Random, type Runtime, type SiteId } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type Incarnation,
+  type Origin,
+  type Random,
+  type Runtime,
+  type SiteId,
+} from '../contracts/index.ts';
+import { isOrigin, originOf } from '../engine/stamp.ts';
 import type { DirectoryLock, FileIdentity, Host } from './runtime/lock.ts';
 
 /**
@@ -13,16 +21,30 @@ interface SiteRecord {
   readonly incarnation: Incarnation;
   readonly createdAtMs: number;
   readonly marker: FileIdentity;
+  readonly missing?: MissingPast;
 }
+
+/**
+ * Ops that this site wrote as another origin and may not have any more: up to which `seq`, or `null` while nobody could be asked. They
+ * come back from peers, and no write is accepted before (rule 12).
+ */
+export type MissingPast = Readonly<Record<Origin, number | null>>;
 
 export interface DataDirectory {
   readonly path: string;
   readonly site: SiteId;
+  /** Another one after `renew`. */
   readonly incarnation: Incarnation;
   /** 32 bytes. Encrypts the secrets of identities. */
   readonly masterKey: Uint8Array;
   /** The incarnation is new with this start, because the directory is a copy. */
   readonly isCopy: boolean;
+  /** Empty but for a site that came back as a new origin. Recorded: a start remembers it. */
+  readonly missing: MissingPast;
+  /** The site is a new origin from now on, durably; `knownSeq`: what others have of the one that it was. */
+  renew(knownSeq?: number): Promise<void>;
+  /** Records what is still missing; `{}`: all is here. */
+  setMissing(missing: MissingPast): Promise<void>;
   /** Idempotent. */
   release(): void;
 }
@@ -54,10 +76,9 @@ export async function openDataDirectory({ path, siteId, runtime, host }: DataDir
     const masterKey = await openMasterKey(path, known !== undefined, runtime);
     if (known && siteId !== undefined && siteId !== known.site) throw foreignDirectory(path, siteId, known.site);
     const isCopy = known !== undefined && !(await hasMarker(path, known.marker, runtime, host));
-    const record = known && !isCopy ? known : await createSiteRecord(path, known?.site ?? siteId, runtime, host);
+    const record = known && !isCopy ? known : await createSiteRecord(path, known ?? siteId, runtime, host);
     if (isCopy) warnOfCopy(path, known, record, runtime);
-    const { site, incarnation } = record;
-    return { path, site, incarnation, masterKey, isCopy, release: () => lock.release() };
+    return Object.assign(keepRecord(path, record, runtime), { path, masterKey, isCopy, release: () => lock.release() });
   } catch (error) {
     lock.release();
     throw error;
@@ -115,40 +136,73 @@ function parseRecord(bytes: Uint8Array): SiteRecord | undefined {
   try {
     const record = JSON.parse(new TextDecoder().decode(bytes)) as Partial<SiteRecord> | null;
     const valid =
-      record?.format === 1 && SITE_ID.test(String(record.site)) && INCARNATION.test(String(record.incarnation));
+      record?.format === 1 &&
+      SITE_ID.test(String(record.site)) &&
+      INCARNATION.test(String(record.incarnation)) &&
+      isMissingPast(record.missing ?? {});
     return valid ? (record as SiteRecord) : undefined;
   } catch {
     return undefined;
   }
 }
 
+function isMissingPast(missing: unknown): boolean {
+  if (typeof missing !== 'object' || missing === null) return false;
+  return Object.entries(missing).every(([origin, seq]) => isOrigin(origin) && (seq === null || Number.isSafeInteger(seq)));
+}
+
+/** A new site, or a new origin with the past of `before`. */
 async function createSiteRecord(
   path: string,
-  siteId: SiteId | undefined,
-  { files, random, clock }: Runtime,
+  before: SiteRecord | SiteId | undefined,
+  runtime: Runtime,
   host: Host,
 ): Promise<SiteRecord> {
+  const { files, random, clock } = runtime;
   const marker = join(path, MARKER);
   await files.writeFileAtomic(marker, new Uint8Array(0), { permissions: OWNER_ONLY_FILE });
-  const record: SiteRecord = {
-    format: 1,
-    site: siteId ?? randomSiteId(random),
-    incarnation: random.hex(8),
-    createdAtMs: clock.wallMs(),
-    marker: host.identifyFile(marker),
-  };
-  const bytes = new TextEncoder().encode(`${JSON.stringify(record, undefined, 2)}\n`);
-  await files.writeFileAtomic(join(path, 'site.json'), bytes, { permissions: OWNER_ONLY_FILE });
+  const fresh = { format: 1, createdAtMs: clock.wallMs(), marker: host.identifyFile(marker) } as const;
+  const record: SiteRecord =
+    typeof before === 'object'
+      ? { ...renewed(before, runtime), ...fresh }
+      : { ...fresh, site: before ?? randomSiteId(random), incarnation: newIncarnation(random) };
+  await writeRecord(path, record, runtime);
   return record;
 }
 
-/** A site whose state went back in time is a new origin from its next start on. */
-export async function renewIncarnation(
-  { path, site }: Pick<DataDirectory, 'path' | 'site'>,
-  runtime: Runtime,
-  host: Host,
-): Promise<void> {
-  await createSiteRecord(path, site, runtime, host);
+const newIncarnation = (random: Random): Incarnation => random.hex(8);
+
+/** The marker stays: should the site stop right here, its next start finds this record to be its own. */
+function renewed(before: SiteRecord, { random }: Runtime, knownSeq?: number): SiteRecord {
+  const origin = originOf(before.site, before.incarnation);
+  const missing = { ...before.missing, [origin]: knownSeq ?? null };
+  return { ...before, incarnation: newIncarnation(random), missing };
+}
+
+async function writeRecord(path: string, record: SiteRecord, { files }: Runtime): Promise<void> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(record, undefined, 2)}\n`);
+  await files.writeFileAtomic(join(path, 'site.json'), bytes, { permissions: OWNER_ONLY_FILE });
+}
+
+type KeptRecord = Pick<DataDirectory, 'site' | 'incarnation' | 'missing' | 'renew' | 'setMissing'>;
+
+function keepRecord(path: string, opened: SiteRecord, runtime: Runtime): KeptRecord {
+  let record = opened;
+  const keep = async (next: SiteRecord): Promise<void> => {
+    await writeRecord(path, next, runtime);
+    record = next;
+  };
+  return {
+    site: opened.site,
+    get incarnation() {
+      return record.incarnation;
+    },
+    get missing() {
+      return record.missing ?? {};
+    },
+    renew: (knownSeq) => keep(renewed(record, runtime, knownSeq)),
+    setMissing: (missing) => keep({ ...record, missing }),
+  };
 }
 
 function randomSiteId(random: Random): SiteId {

@@ -3,7 +3,7 @@ import { SkerryError, type Runtime } from '../contracts/index.ts';
 import { rebuildIndex, type RebuildReport } from '../engine/rebuild.ts';
 import type { LoadedConfig } from './config/types.ts';
 import { buildSite } from './container.ts';
-import { openDataDirectory, renewIncarnation } from './data-directory.ts';
+import { openDataDirectory } from './data-directory.ts';
 import { createHealth } from './health.ts';
 import { createHooks } from './hooks.ts';
 import { createLifecycle } from './lifecycle.ts';
@@ -47,7 +47,7 @@ async function rebuildIn(loaded: LoadedConfig, runtime: Runtime): Promise<Rebuil
     await stores.open();
     try {
       const report = await rebuildIndex({ metaStore, chunkStore });
-      await renewIncarnation(directory, runtime, nodeHost);
+      await directory.renew();
       return report;
     } finally {
       await stores.close();
