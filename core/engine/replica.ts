@@ -8,5 +8,8 @@ export type * from './replica-types.ts';
 
 export function createReplica(deps: ReplicaDeps): Replica {
   const calls = { ...serveOps(deps), ...applyBatches(deps), ...moveChunks(deps) };
-  return Object.defineProperty({ origin: deps.origin, ...calls }, 'origin', { enumerable: true, get: () => deps.origin });
+  return Object.defineProperty({ origin: deps.origin, ...calls }, 'origin', {
+    enumerable: true,
+    get: () => deps.origin,
+  });
 }

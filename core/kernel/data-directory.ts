@@ -148,7 +148,9 @@ function parseRecord(bytes: Uint8Array): SiteRecord | undefined {
 
 function isMissingPast(missing: unknown): boolean {
   if (typeof missing !== 'object' || missing === null) return false;
-  return Object.entries(missing).every(([origin, seq]) => isOrigin(origin) && (seq === null || Number.isSafeInteger(seq)));
+  return Object.entries(missing).every(
+    ([origin, seq]) => isOrigin(origin) && (seq === null || Number.isSafeInteger(seq)),
+  );
 }
 
 /** A new site, or a new origin with the past of `before`. */
