@@ -32,9 +32,14 @@ export function removeOne(context: ApplyContext, state: KeyState, op: Op<Version
   if (known?.kept) state.letGo(known.kept);
   // A null version is a register: only a removal of the register touches it, whatever a peer may send.
   if (!live) return;
-  state.takeOut(live);
-  state.hide(live);
+  hideRemoved(state, live);
   if (!tentative) state.letGo(live);
+}
+
+/** A live version is live no more; its bytes stay held. */
+export function hideRemoved(state: KeyState, version: VersionRecord): void {
+  state.takeOut(version);
+  state.hide(version);
 }
 
 /** A setting of a version that was removed: kept with it, and a lock voids the removals that have not seen it. */
@@ -48,13 +53,23 @@ export function setOnRemoved(context: ApplyContext, state: KeyState, op: Op<Vers
   const mark = lockMark(name, set);
   const left = removalsOf(known).filter((removal) => !(mark && isUnseenLock(op, mark, removal)));
   if (left.length > 0) return context.txn.put(row, tombstoneOf(kept, left));
-  context.txn.remove(row);
-  if (kept.local?.pending) context.txn.put(fetchKey(target), { bucket, key });
+  bringBack(context, state, op.body, kept);
+}
+
+/** None of its removals counts: it is live again. */
+export function bringBack(
+  { txn }: Pick<ApplyContext, 'txn'>,
+  state: KeyState,
+  { bucket, key, target }: Pick<VersionSetting, 'bucket' | 'key' | 'target'>,
+  kept: VersionRecord,
+): void {
+  txn.remove(tombstoneKey(bucket, key, target));
+  if (kept.local?.pending) txn.put(fetchKey(target), { bucket, key });
   state.bringBack(kept);
 }
 
 /** All removals that have to be stable before what the tombstone keeps may go. */
-export function removalsOf(tombstone: TombstoneRecord): readonly Removal[] {
+export function removalsOf(tombstone: Pick<TombstoneRecord, 'stamp' | 'deps' | 'removals'>): readonly Removal[] {
   return tombstone.removals ?? [{ stamp: tombstone.stamp, deps: tombstone.deps }];
 }
 
@@ -67,14 +82,16 @@ export function releaseStable(context: Pick<ApplyContext, 'txn' | 'effects'>, ro
   context.txn.put(row, final);
 }
 
-const isVoid = (removal: Removal, { locks }: VersionRecord): boolean =>
+/** Of a removal that none of the locks has seen. */
+export const isVoid = (removal: Removal, { locks }: Pick<VersionRecord, 'locks'>): boolean =>
   locks?.some((mark) => isVoidedBy(removal, mark)) === true;
 
 /** The op was set without having seen the removal, nor the removal the op. */
 const isUnseenLock = (op: Op, mark: LockMark, removal: Removal): boolean =>
   !coversDot(op.deps, stampDot(removal.stamp)) && isVoidedBy(removal, mark);
 
-function tombstoneOf(kept: VersionRecord, removals: readonly Removal[]): TombstoneRecord {
+/** With the version in it that the removals, at least one, may not remove after all. */
+export function tombstoneOf(kept: VersionRecord, removals: readonly Removal[]): TombstoneRecord {
   const sorted = removals.toSorted((a, b) => (a.stamp < b.stamp ? -1 : 1));
   const last = sorted.at(-1) as Removal;
   return { ...last, kept, ...(sorted.length > 1 ? { removals: sorted } : {}) };

@@ -1,7 +1,8 @@
 /**
- * What replicates, one entity at a time in one order: buckets, then for each key its tombstones, its versions, its null
- * versions, then registers. A site serves a snapshot in this order, and a site that merges one reads its own entities in the
- * same order beside it: what one has at a position and the other lacks is decided there (rule 15).
+ * What replicates, one entity at a time in one order: buckets, then for each key the tombstone of its null version, its other
+ * versions newest first (each live or removed), its null versions, then registers. A site serves a snapshot in this order,
+ * and a site that merges one reads its own entities in the same order beside it: what one has at a position and the other
+ * lacks is decided there (rule 15).
  */
 import type { MetaKey, MetaReader, MetaRow, Stamp } from '../contracts/index.ts';
 import { bucketLeaf, leafRow, registerLeaf } from './digest.ts';
@@ -46,16 +47,25 @@ export interface TombstoneEntity {
   readonly kind: 'tombstone';
   readonly bucket: string;
   readonly key: string;
+  /** The removed version; `null`: the null-version register. */
   readonly target: Stamp | null;
-  readonly tombstone: TombstoneRecord;
+  readonly tombstone: CutTombstone;
 }
+
+/** A removal; with `kept` a tentative one, with `removals` several of them (as in `TombstoneRecord`). */
+export type CutTombstone = Omit<TombstoneRecord, 'conflicts' | 'kept'> & {
+  /** Without what only the serving site knows. */
+  readonly kept?: CutVersion;
+};
+
+export type CutVersion = Omit<VersionRecord, 'local'>;
 
 export interface VersionEntity {
   readonly kind: 'version';
   readonly bucket: string;
   readonly key: string;
   /** Without what only the serving site knows. */
-  readonly version: VersionRecord;
+  readonly version: CutVersion;
   /** False: it lost the null-version register to one that it was not seen by. */
   readonly live: boolean;
   /** A later put of the key has seen it. */
@@ -78,13 +88,17 @@ export type CutPosition = string;
 const BUCKETS = 1;
 const OBJECTS = 2;
 const REGISTERS = 3;
-/** Within a key, in this order: removals come before what they remove, so that it need not be undone. */
-const TOMBSTONES = 1;
+/**
+ * Within a key, in this order: the removal comes before what it removes, so that it need not be undone. A version that was
+ * removed stands where it would if it lived: whether it does is one question.
+ */
+const NULL_TOMBSTONE = 1;
 const VERSIONS = 2;
 const NULL_VERSIONS = 3;
 /** Past everything that follows a key in a row key. */
 const KEY_END = Buffer.of(0xff);
 const START = Buffer.of(0);
+const NOTHING = Buffer.alloc(0);
 
 export const decodePosition = (position: CutPosition): Buffer => Buffer.from(position, 'base64url');
 export const encodePosition = (position: Uint8Array): CutPosition => Buffer.from(position).toString('base64url');
@@ -96,18 +110,18 @@ export function positionOf(entity: CutEntity): Buffer {
     case 'register':
       return Buffer.concat([Buffer.of(REGISTERS), Buffer.from(`${entity.of}\0${entity.id}`)]);
     case 'tombstone':
-      return inKey(entity, TOMBSTONES, Buffer.from(entity.target ?? 'null'));
+      return entity.target === null ? inKey(entity, NULL_TOMBSTONE) : inKey(entity, VERSIONS, entity.target);
     case 'version': {
-      const { bucket, key, version } = entity;
-      const prefix = versionPrefix(bucket, key);
-      const suffix = Buffer.from(versionKey(bucket, key, version.stamp).key.subarray(prefix.length));
-      return inKey(entity, version.nullVersion ? NULL_VERSIONS : VERSIONS, suffix);
+      const { nullVersion, stamp } = entity.version;
+      return inKey(entity, nullVersion ? NULL_VERSIONS : VERSIONS, stamp);
     }
   }
 }
 
-function inKey({ bucket, key }: { readonly bucket: string; readonly key: string }, slot: number, rest: Buffer): Buffer {
-  return Buffer.concat([Buffer.of(OBJECTS), versionPrefix(bucket, key), Buffer.of(slot), rest]);
+function inKey({ bucket, key }: ObjectKey, slot: number, stamp?: Stamp): Buffer {
+  const prefix = versionPrefix(bucket, key);
+  const suffix = stamp === undefined ? NOTHING : versionKey(bucket, key, stamp).key.subarray(prefix.length);
+  return Buffer.concat([Buffer.of(OBJECTS), prefix, Buffer.of(slot), suffix]);
 }
 
 /** All entities after a position. The reader must be a snapshot: an entity is read from several rows. */
@@ -197,9 +211,9 @@ class ObjectRows {
     const removed = tombstonePrefix();
     const { to } = tupleRange(removed);
     this.heads = cursorOver(reader, 'heads', start?.head ?? START);
-    this.versions = cursorOver(reader, 'versions', start?.versions ?? START);
+    this.versions = cursorOver(reader, 'versions', start?.rows ?? START);
     this.conflicts = cursorOver(reader, 'conflicts', start?.prefix ?? START);
-    this.tombstones = cursorOver(reader, 'tombstones', Buffer.concat([removed, start?.tombstones ?? START]), to);
+    this.tombstones = cursorOver(reader, 'tombstones', Buffer.concat([removed, start?.rows ?? START]), to);
   }
 
   /** The smallest key that any of them has a row of. */
@@ -230,15 +244,14 @@ class ObjectRows {
 }
 
 /** Where to go on in each space after a position: in the middle of a key that has very many rows, too. */
-function startOf(after: Uint8Array): Readonly<Record<'head' | 'prefix' | 'versions' | 'tombstones', Uint8Array>> {
+function startOf(after: Uint8Array): Readonly<Record<'head' | 'prefix' | 'rows', Uint8Array>> {
   const { bucket, key } = splitVersion(after);
   const prefix = versionPrefix(bucket, key);
   const slot = after[prefix.length] ?? 0;
   const rest = after.subarray(prefix.length + 1);
   const end = Buffer.concat([prefix, KEY_END]);
-  const from = (own: number): Uint8Array =>
-    slot < own ? prefix : slot > own ? end : Buffer.concat([prefix, rest, Buffer.of(0)]);
-  return { head: headKey(bucket, key).key, prefix, versions: from(VERSIONS), tombstones: from(TOMBSTONES) };
+  const rows = slot < VERSIONS ? prefix : slot > VERSIONS ? end : Buffer.concat([prefix, rest, Buffer.of(0)]);
+  return { head: headKey(bucket, key).key, prefix, rows };
 }
 
 async function* objectEntities(
@@ -254,10 +267,6 @@ async function* entitiesOf(
   rows: ObjectRows,
   object: ObjectKey,
 ): AsyncGenerator<TombstoneEntity | VersionEntity> {
-  for await (const { key, value } of rows.take('tombstones', object)) {
-    const { stamp, deps } = decodeRecord<TombstoneRecord>(value);
-    yield { kind: 'tombstone', ...object, target: parseTombstoneKey(key).target, tombstone: { stamp, deps } };
-  }
   const open = new Map<Stamp, ConflictRecord>();
   for await (const { value } of rows.take('conflicts', object)) {
     const record = decodeRecord<ConflictRecord>(value);
@@ -265,14 +274,48 @@ async function* entitiesOf(
   }
   let head: HeadRecord | undefined;
   for await (const { value } of rows.take('heads', object)) head = decodeRecord<HeadRecord>(value);
+  yield* inOrder<TombstoneEntity | VersionEntity>(tombstonesOf(rows, object), versionsOf(rows, object, head, open));
+  if (head?.nullVersion) yield live(object, head, head.seen === true);
+  else if (head?.nullStamp) yield* olderNull(reader, object, head.nullStamp, !open.has(head.nullStamp));
+  for (const { loser } of open.values()) if (loser) yield { ...live(object, loser, false), live: false };
+}
+
+async function* tombstonesOf(rows: ObjectRows, object: ObjectKey): AsyncGenerator<TombstoneEntity> {
+  for await (const { key, value } of rows.take('tombstones', object)) {
+    const { conflicts: _, kept, ...removal } = decodeRecord<TombstoneRecord>(value);
+    const tombstone: CutTombstone = kept ? { ...removal, kept: withoutLocal(kept) } : removal;
+    yield { kind: 'tombstone', ...object, target: parseTombstoneKey(key).target, tombstone };
+  }
+}
+
+/** Live ones that are no null versions, newest first. */
+async function* versionsOf(
+  rows: ObjectRows,
+  object: ObjectKey,
+  head: HeadRecord | undefined,
+  open: ReadonlyMap<Stamp, ConflictRecord>,
+): AsyncGenerator<VersionEntity> {
   if (head && !head.nullVersion) yield live(object, head, head.seen === true);
   for await (const { value } of rows.take('versions', object)) {
     const version = decodeRecord<VersionRecord>(value);
     if (!version.nullVersion) yield live(object, version, !open.has(version.stamp));
   }
-  if (head?.nullVersion) yield live(object, head, head.seen === true);
-  else if (head?.nullStamp) yield* olderNull(reader, object, head.nullStamp, !open.has(head.nullStamp));
-  for (const { loser } of open.values()) if (loser) yield { ...live(object, loser, false), live: false };
+}
+
+/** Two streams, each in the order of positions, as one. */
+async function* inOrder<E extends CutEntity>(left: AsyncGenerator<E>, right: AsyncGenerator<E>): AsyncGenerator<E> {
+  let [a, b] = [await left.next(), await right.next()];
+  for (;;) {
+    if (!a.done && (b.done || Buffer.compare(positionOf(a.value), positionOf(b.value)) < 0)) {
+      yield a.value;
+      a = await left.next();
+    } else if (!b.done) {
+      yield b.value;
+      b = await right.next();
+    } else {
+      return;
+    }
+  }
 }
 
 async function* olderNull(
@@ -286,8 +329,11 @@ async function* olderNull(
 }
 
 function live(object: ObjectKey, record: HeadRecord, seen: boolean): VersionEntity {
-  const { local: _, ...version } = bareVersion(record);
-  return { kind: 'version', ...object, version, live: true, seen };
+  return { kind: 'version', ...object, version: withoutLocal(bareVersion(record)), live: true, seen };
+}
+
+function withoutLocal({ local: _, ...version }: VersionRecord): CutVersion {
+  return version;
 }
 
 /** Rows that deciding on an entity reads. */

@@ -30,8 +30,12 @@ function tuple(parts: readonly string[], last: string | Buffer): Buffer {
 }
 
 /** Complement of a stamp's bytes: newest first in key order. */
-function descending(stamp: Stamp): Buffer {
-  const bytes = Buffer.from(stamp, 'latin1');
+const descending = (stamp: Stamp): Buffer => complement(Buffer.from(stamp, 'latin1'));
+
+/** The stamp of a complement; takes the bytes. */
+const stampOf = (descended: Buffer): Stamp => complement(descended).toString('latin1');
+
+function complement(bytes: Buffer): Buffer {
   for (let i = 0; i < bytes.length; i++) bytes[i] = 0xff - (bytes[i] ?? 0);
   return bytes;
 }
@@ -74,8 +78,7 @@ export const versionBucketPrefix = (bucket: string): Buffer => tuple([bucket], '
 /** Splits a `versions` row key of a known bucket. */
 export function parseVersionKey(bucket: string, row: Uint8Array): { readonly key: Buffer; readonly stamp: Stamp } {
   const { key, rest } = splitKey(bucket, row);
-  for (let i = 0; i < rest.length; i++) rest[i] = 0xff - (rest[i] ?? 0);
-  return { key, stamp: rest.toString('latin1') };
+  return { key, stamp: stampOf(rest) };
 }
 
 /** Splits an `uploads` row key of a known bucket. */
@@ -107,8 +110,10 @@ export const keyPosition = (bucket: string, key: string): Buffer => tuple([bucke
 
 /** Tombstone of one version (`target` its stamp) or of the null-version register (`target` null). */
 export const tombstoneKey = (bucket: string, key: string, target: Stamp | null): MetaKey =>
-  at('tombstones', tuple(['version', bucket, key], target ?? 'null'));
-/** All tombstones of versions: (bucket, key, target). */
+  at('tombstones', tuple(['version', bucket, key], target === null ? NULL_TARGET : descending(target)));
+/** Before every complement of a stamp. */
+const NULL_TARGET = Buffer.from('null', 'latin1');
+/** All tombstones of versions: (bucket, key, target), that of the null version first, then newest first as versions are. */
 export const tombstonePrefix = (): Buffer => tuple(['version'], '');
 export const tombstoneBucketPrefix = (bucket: string): Buffer => tuple(['version', bucket], '');
 /** Splits a row key under `tombstonePrefix`. */
@@ -120,8 +125,7 @@ export function parseTombstoneKey(row: Uint8Array): {
   const tail = row.subarray(tombstonePrefix().length);
   const bucket = bucketOf(tail);
   const { key, rest } = splitKey(bucket, tail);
-  const target = rest.toString('utf8');
-  return { bucket, key: key.toString('utf8'), target: target === 'null' ? null : target };
+  return { bucket, key: key.toString('utf8'), target: rest.equals(NULL_TARGET) ? null : stampOf(rest) };
 }
 
 /** The bucket of a row key that starts with one. */

@@ -3,26 +3,16 @@
  * that their vectors cover, so presence tells all: what one lacks although its vector covers it was ended there (Bieniusa
  * et al., "An Optimized Conflict-free Replicated Set", 2012). Nothing depends on the order of arrival.
  */
-import type { Stamp, VersionVector } from '../contracts/index.ts';
-import type { ApplyContext } from './apply-context.ts';
+import type { Stamp } from '../contracts/index.ts';
+import { releaseStable, removalsOf } from './apply-removal.ts';
 import { forgetBucket, knownBucket, mergedBucket, saveBucket } from './bucket-state.ts';
-import { holdChunks } from './chunk-refs.ts';
 import type { CutEntity, RegisterEntity, TombstoneEntity, VersionEntity } from './cut-entities.ts';
 import { KeyState, bareVersion } from './key-state.ts';
-import { fetchKey, tombstoneKey } from './keys.ts';
-import type { BucketRecord, Register, TombstoneRecord, VersionRecord } from './records.ts';
+import { tombstoneKey } from './keys.ts';
+import { covers, type MergeContext } from './merge-context.ts';
+import { endVersion, mergeRemoved, mergeWithRemoved, newVersion, withSettings } from './merge-removed.ts';
+import type { BucketRecord, VersionRecord } from './records.ts';
 import { registerIn, saveRegister } from './registers.ts';
-import { stampDot } from './stamp.ts';
-import { coversDot } from './vector.ts';
-
-export interface MergeContext extends Pick<ApplyContext, 'txn' | 'effects'> {
-  /** What this site had applied. */
-  readonly own: VersionVector;
-  /** What the snapshot covers. */
-  readonly cut: VersionVector;
-}
-
-const covers = (vector: VersionVector, stamp: Stamp): boolean => coversDot(vector, stampDot(stamp));
 
 const keyState = ({ txn, effects }: MergeContext, { bucket, key }: { readonly bucket: string; readonly key: string }) =>
   new KeyState({ txn, effects, newest: false }, bucket, key);
@@ -60,19 +50,6 @@ function mergeRegister({ txn, own }: MergeContext, { of, id, register }: Registe
   if (known ? known.stamp < register.stamp : !covers(own, register.stamp)) saveRegister(txn, of, id, register);
 }
 
-/** Registers of both, the larger stamp of each. */
-function mergeRegisters<Name extends string>(
-  mine: Readonly<Partial<Record<Name, Register>>>,
-  theirs: Readonly<Partial<Record<Name, Register>>>,
-): Partial<Record<Name, Register>> {
-  const merged: Partial<Record<Name, Register>> = { ...mine };
-  for (const [name, register] of Object.entries(theirs) as [Name, Register][]) {
-    const known = merged[name];
-    if (!known || known.stamp < register.stamp) merged[name] = register;
-  }
-  return merged;
-}
-
 /** `theirs` is `undefined` when the snapshot knows nothing of the bucket. */
 function mergeBucket({ txn, own, cut }: MergeContext, bucket: string, theirs: BucketRecord | undefined): void {
   const mine = knownBucket(txn, bucket);
@@ -82,22 +59,25 @@ function mergeBucket({ txn, own, cut }: MergeContext, bucket: string, theirs: Bu
 }
 
 function mergeTombstone(context: MergeContext, entity: TombstoneEntity): void {
-  const { txn, own } = context;
-  const { bucket, key, target, tombstone } = entity;
-  const row = tombstoneKey(bucket, key, target);
-  const known = txn.record<TombstoneRecord>(row);
-  // One that this site covers and lacks was purged here.
-  if (known ? known.stamp >= tombstone.stamp : covers(own, tombstone.stamp)) return;
-  const state = keyState(context, entity);
+  const { target } = entity;
   if (target === null) {
-    state.setTombstone({ ...known, ...tombstone });
-    const version = state.nullVersion();
-    if (version && version.stamp < tombstone.stamp) demote(state, version);
+    mergeNullTombstone(context, entity);
   } else {
-    txn.put(row, tombstone);
-    const version = state.version(target);
-    if (version && !version.nullVersion) end(state, version);
+    const state = keyState(context, entity);
+    mergeRemoved(context, state, { ...entity, target }, entity.tombstone);
+    state.save();
   }
+}
+
+function mergeNullTombstone(context: MergeContext, entity: TombstoneEntity): void {
+  const { tombstone } = entity;
+  const state = keyState(context, entity);
+  const known = state.tombstone();
+  // One that this site covers and lacks was purged here.
+  if (known ? known.stamp >= tombstone.stamp : covers(context.own, tombstone.stamp)) return;
+  state.setTombstone({ ...known, ...tombstone });
+  const version = state.nullVersion();
+  if (version && version.stamp < tombstone.stamp) demote(state, version);
   state.save();
 }
 
@@ -109,18 +89,14 @@ function demote(state: KeyState, version: VersionRecord): void {
   state.addConflict({ stamp: version.stamp, loser: bareVersion(version) });
 }
 
-function end(state: KeyState, version: VersionRecord): void {
-  state.takeOut(version);
-  state.hide(version);
-  state.letGo(version);
-}
-
 /** A null version's tombstone stays while conflicts hang on it: it counts them. Purging takes it later. */
 function sweepTombstone(context: MergeContext, entity: TombstoneEntity): void {
   const { bucket, key, target, tombstone } = entity;
-  if (!covers(context.cut, tombstone.stamp)) return;
+  if (!removalsOf(tombstone).every(({ stamp }) => covers(context.cut, stamp))) return;
   if (target === null && keyState(context, entity).conflicts().length > 0) return;
-  context.txn.remove(tombstoneKey(bucket, key, target));
+  const row = tombstoneKey(bucket, key, target);
+  releaseStable(context, row);
+  context.txn.remove(row);
 }
 
 function sweepVersion(context: MergeContext, entity: VersionEntity): void {
@@ -129,7 +105,7 @@ function sweepVersion(context: MergeContext, entity: VersionEntity): void {
   const state = keyState(context, entity);
   const version = state.version(stamp);
   const conflict = lostConflict(state, stamp);
-  if (version) end(state, version);
+  if (version) endVersion(state, version);
   else if (conflict) state.endConflict(conflict);
   state.save();
 }
@@ -144,10 +120,10 @@ function mergeVersion(context: MergeContext, entity: VersionEntity): void {
   const lost = known ? undefined : lostConflict(state, version.stamp)?.record.loser;
   if (known) {
     state.update(withSettings(known, version));
-    if (seen) markSeen(state, version.stamp);
+    if (seen) state.markVersionSeen(version.stamp);
   } else if (lost) {
     state.updateLoser(withSettings(lost, version));
-  } else {
+  } else if (!mergeWithRemoved(context, state, entity)) {
     // One that this site covers and lacks was ended here.
     if (covers(context.own, version.stamp)) return;
     add(context, state, entity);
@@ -155,24 +131,9 @@ function mergeVersion(context: MergeContext, entity: VersionEntity): void {
   state.save();
 }
 
-function withSettings(mine: VersionRecord, theirs: VersionRecord): VersionRecord {
-  const settings = mergeRegisters(mine.settings ?? {}, theirs.settings ?? {});
-  const { settings: _, ...rest } = mine;
-  return { ...rest, ...(Object.keys(settings).length > 0 ? { settings } : {}) };
-}
-
-function markSeen(state: KeyState, stamp: Stamp): void {
-  if (state.head?.stamp === stamp) return state.markSeen();
-  const open = state.conflicts().find((conflict) => conflict.stamp === stamp);
-  if (open) state.endConflict(open);
-}
-
 /** A version that is new here. Nothing that this site wrote has seen it, or the vector would cover it. */
 function add(context: MergeContext, state: KeyState, { bucket, key, version, live, seen }: VersionEntity): void {
-  const isPending = [...(version.content?.manifest ?? []), ...(version.content?.partsManifest ?? [])].length > 0;
-  const record: VersionRecord = isPending ? { ...version, local: { pending: true } } : version;
-  if (isPending) context.txn.put(fetchKey(record.stamp), { bucket, key });
-  holdChunks(context, record, []);
+  const record = newVersion(context, { bucket, key }, version);
   if (!record.nullVersion) return place(state, record, seen);
   const rival = state.nullVersion();
   const newest = [rival?.stamp, state.tombstone()?.stamp]

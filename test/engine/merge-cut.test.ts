@@ -8,6 +8,7 @@ import { mergeInProgress } from '../../core/engine/merge-cut.ts';
 import { decodeRecord, type ClockRecord } from '../../core/engine/records.ts';
 import { bucketHistory, bucketSteps } from './bucket-histories.ts';
 import { history, steps } from './histories.ts';
+import { lockHistory, lockSteps } from './lock-histories.ts';
 import { mergeInto, restOf, someOf, spread } from './cut-support.ts';
 import { applyInOrder, dump, memoryStore } from './support.ts';
 
@@ -32,6 +33,11 @@ const plans = fc.record({
           spread(history(plan), KEYS.slice(0, keys)),
     ),
     bucketSteps(50).map((plan) => () => bucketHistory(plan)),
+    fc.tuple(lockSteps(50), fc.integer({ min: 1, max: 3 })).map(
+      ([plan, keys]) =>
+        async () =>
+          spread(await lockHistory(plan), KEYS.slice(0, keys)),
+    ),
   ),
   counts: fc.tuple(fc.nat(36), fc.nat(36)),
   picks: fc.tuple(fc.infiniteStream(fc.nat(1000)), fc.infiniteStream(fc.nat(1000))),
