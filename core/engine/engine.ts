@@ -69,6 +69,10 @@ export interface EngineOptions {
    * not yet be given a snapshot in place of ops (decision 21).
    */
   readonly keepOps?: number;
+  /** A snapshot that is pinned for a peer is let go of when the peer did not ask for this long; default 10 minutes. */
+  readonly leaseTtlMs?: number;
+  /** Milliseconds between looks at what can be trimmed and purged; default 60,000. */
+  readonly purgeIntervalMs?: number;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
 }
@@ -174,6 +178,7 @@ export function createEngine(given: EngineDeps): Engine {
   const identities = createIdentities({ ...deps, reader: metaStore, committer, sealingKeys: sealingKeys(deps) });
   const keeping = createKeeping({
     ...deps,
+    ...deps.options,
     committer,
     maxClockDriftMs,
     keepOps: deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER,

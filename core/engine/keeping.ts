@@ -14,8 +14,9 @@ import {
 import type { ClockGuard } from './clock-guard.ts';
 import type { Committer } from './committer.ts';
 import { createLeases, type Leases } from './leases.ts';
-import { mergeCut, type CutSource } from './merge-cut.ts';
+import { mergeCut, mergeInProgress, type CutSource } from './merge-cut.ts';
 import { createPurger, ownFrontier, type Purger, type StableFrontier } from './purge.ts';
+import type { MergingRecord } from './records.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { createCutServer, type CutServer } from './snapshot.ts';
 
@@ -53,6 +54,8 @@ export interface Keeping extends Pick<WriteDoor, 'fence' | 'unfence' | 'refusal'
   readonly clockGuard: Pick<ClockGuard, 'trust'>;
   /** As `mergeCut`, with what must be read anew afterwards. */
   merge(source: CutSource, signal?: AbortSignal): Promise<void>;
+  /** The snapshot that this site is in the middle of. */
+  merging(): Promise<MergingRecord | undefined>;
   /**
    * Who proves what is stable where there may be peers; `undefined` while nothing is proven. Call before `open`. It is asked once other
    * members are recorded. Without it, and if no member was ever heard of, the site is alone: its own vector is the frontier.
@@ -73,6 +76,10 @@ export interface KeepingDeps {
   readonly maxClockDriftMs: number;
   /** Ops of each origin that are kept although nobody needs them. */
   readonly keepOps: number;
+  /** A snapshot that nobody asked for this long is let go of, milliseconds. */
+  readonly leaseTtlMs?: number;
+  /** Milliseconds between passes of purging. */
+  readonly purgeIntervalMs?: number;
   readonly guard: ClockGuard;
   readonly door: WriteDoor;
   /** Opened by whoever made it. */
@@ -94,7 +101,13 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     return isAlone ? ownFrontier(metaStore) : undefined;
   }
 
-  const purger = createPurger({ ...deps, reader: metaStore, frontier });
+  const { purgeIntervalMs: intervalMs } = deps;
+  const purger = createPurger({
+    ...deps,
+    reader: metaStore,
+    frontier,
+    ...(intervalMs === undefined ? {} : { intervalMs }),
+  });
   return {
     leases: createLeases({ committer }),
     cuts,
@@ -113,6 +126,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
       }
       await deps.onMerged();
     },
+    merging: () => mergeInProgress({ metaStore }),
     open: () => purger.start(),
     async close() {
       await purger.close();

@@ -17,7 +17,7 @@ export interface LeaseRecord {
 }
 
 export interface Leases {
-  /** Grants a lease or renews it, with what the peer has now. Durable when it resolves. */
+  /** Grants a lease or renews it, with what the peer has now; those that ran out are forgotten. Durable when it resolves. */
   renew(peer: Origin, vector: VersionVector, ttlMs: number): Promise<LeaseRecord>;
   /** Idempotent. */
   drop(peer: Origin): Promise<void>;
@@ -32,10 +32,11 @@ export function createLeases({ committer }: { readonly committer: Committer }): 
   return {
     renew: (peer, vector, ttlMs) =>
       committer.commit({
-        reads: {},
+        reads: { ranges: [leaseRange] },
         appended: [],
         decide({ txn, nowMs }) {
           const lease: LeaseRecord = { peer, vector, expiresAtMs: nowMs + ttlMs };
+          for (const old of leasesIn(txn)) if (old.expiresAtMs <= nowMs) txn.remove(leaseKey(old.peer));
           txn.put(leaseKey(peer), lease);
           return lease;
         },
@@ -54,8 +55,8 @@ export function createLeases({ committer }: { readonly committer: Committer }): 
 export const leaseReads: readonly MetaRange[] = [leaseRange];
 
 export function activeLeases(txn: Txn, nowMs: number): readonly LeaseRecord[] {
-  return txn
-    .scan(leaseRange)
-    .map(({ value }) => decodeRecord<LeaseRecord>(value))
-    .filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+  return leasesIn(txn).filter(({ expiresAtMs }) => expiresAtMs > nowMs);
 }
+
+const leasesIn = (txn: Txn): readonly LeaseRecord[] =>
+  txn.scan(leaseRange).map(({ value }) => decodeRecord<LeaseRecord>(value));

@@ -3,7 +3,7 @@
  * one transaction with the progress; the vector moves at the end. What is here already, written meanwhile or removed
  * there meets by the rules of merge-entity.ts. A crash goes on where it was, with the same cut or a later one.
  */
-import { SkerryError, type Clock, type MetaStore, type VersionVector } from '../contracts/index.ts';
+import { SkerryError, type Clock, type MetaStore, type SiteId, type VersionVector } from '../contracts/index.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import {
   decodePosition,
@@ -24,6 +24,9 @@ import { EMPTY_VECTOR, coversVector, joinVectors, seqOf } from './vector.ts';
 /** A peer's snapshot as this site reads it. */
 export interface CutSource {
   readonly cut: OpenedCut;
+  /** Remembered with the progress. */
+  readonly from?: SiteId;
+  readonly joining?: true;
   page(after: CutPosition | undefined, limit: CutPageLimit): Promise<CutPage>;
 }
 
@@ -54,13 +57,13 @@ export async function mergeInProgress({
  */
 export async function mergeCut(deps: MergeCutDeps, source: CutSource, signal?: AbortSignal): Promise<void> {
   const maxEntities = deps.batchEntities ?? BATCH_ENTITIES;
-  let position = await begin(deps, source.cut);
+  let position = await begin(deps, source);
   for (let isLast = false; !isLast;) {
     if (signal?.aborted) throw new SkerryError('Aborted', 'merging a snapshot was aborted');
     const page = await source.page(position, { maxEntities, maxBytes: PAGE_BYTES });
     for (let isMerged = false; !isMerged;) {
       const batch = await nextBatch(deps, page, position, maxEntities);
-      await mergeBatch(deps, source.cut, batch);
+      await mergeBatch(deps, source, batch);
       position = batch.to ?? position;
       isMerged = batch.isWholePage;
     }
@@ -69,7 +72,8 @@ export async function mergeCut(deps: MergeCutDeps, source: CutSource, signal?: A
   await finish(deps, source.cut);
 }
 
-function begin({ committer, maxClockDriftMs }: MergeCutDeps, cut: OpenedCut): Promise<CutPosition | undefined> {
+function begin({ committer, maxClockDriftMs }: MergeCutDeps, source: CutSource): Promise<CutPosition | undefined> {
+  const { cut } = source;
   return committer.commit({
     reads: { keys: [mergingKey] },
     appended: [],
@@ -86,13 +90,22 @@ function begin({ committer, maxClockDriftMs }: MergeCutDeps, cut: OpenedCut): Pr
           'an earlier snapshot is half merged, and this one does not cover it: merge a later one of the same peer',
           { details: { half: known.vector, offered: cut.vector } },
         );
-      const { cutId, vector } = cut;
-      txn.put(mergingKey, { cutId, vector } satisfies MergingRecord);
+      txn.put(mergingKey, progressOf(source));
       // The clock first: what this site writes from now on is later than all that it may see of the cut.
-      moveClock({ ...clock(), hlc: mergeHlc(clock().hlc, cut.hlc), merging: vector });
+      moveClock({ ...clock(), hlc: mergeHlc(clock().hlc, cut.hlc), merging: cut.vector });
       return undefined;
     },
   });
+}
+
+function progressOf({ cut: { cutId, vector }, from, joining }: CutSource, position?: CutPosition): MergingRecord {
+  return {
+    cutId,
+    vector,
+    ...(from === undefined ? {} : { from }),
+    ...(joining ? { joining } : {}),
+    ...(position === undefined ? {} : { position }),
+  };
 }
 
 interface Batch {
@@ -148,7 +161,8 @@ async function readMine(
   return mine;
 }
 
-function mergeBatch({ committer }: MergeCutDeps, cut: OpenedCut, { entities, to }: Batch): Promise<void> {
+function mergeBatch({ committer }: MergeCutDeps, source: CutSource, { entities, to }: Batch): Promise<void> {
+  const { cut } = source;
   return committer.commit({
     reads: { keys: [mergingKey, ...entities.flatMap(({ entity }) => readsOf(entity))] },
     appended: [],
@@ -158,7 +172,7 @@ function mergeBatch({ committer }: MergeCutDeps, cut: OpenedCut, { entities, to 
       const merge = { txn, effects, own: context.vector(), cut: cut.vector };
       for (const { entity, isTheirs } of entities) (isTheirs ? mergeEntity : sweepEntity)(merge, entity);
       if (to === undefined) return;
-      txn.put(mergingKey, { cutId: cut.cutId, vector: cut.vector, position: to } satisfies MergingRecord);
+      txn.put(mergingKey, progressOf(source, to));
     },
   });
 }

@@ -11,6 +11,7 @@ import type {
   ManifestEntry,
   ObjectChecksum,
   RecordKind,
+  SiteId,
   Stamp,
   VersionContent,
   VersionSettingName,
@@ -41,6 +42,10 @@ export interface ClockRecord {
 export interface MergingRecord {
   readonly cutId: string;
   readonly vector: VersionVector;
+  /** Whose snapshot it is, where it came over the wire. */
+  readonly from?: SiteId;
+  /** This site was empty: until the snapshot is in, it is not ready. */
+  readonly joining?: true;
   /** Everything up to here is merged; absent: nothing yet. */
   readonly position?: string;
 }
@@ -108,7 +113,19 @@ export interface VersionLocal {
   readonly locator?: Locator;
   /** Bytes are missing here: not shown as current until they have been fetched (rule 13). */
   readonly pending?: true;
+  /** Shown all the same: what is missing is fetched when it is read. Only with `pending`. */
+  readonly eager?: true;
 }
+
+/** When an arriving version is shown: `complete`, once all its bytes are here; `eager`, at once. */
+export type Visibility = 'complete' | 'eager';
+
+export const pendingLocal = (visibility: Visibility | undefined): VersionLocal =>
+  visibility === 'eager' ? { pending: true, eager: true } : { pending: true };
+
+/** Readers do not see it: its bytes are missing. */
+export const isHidden = ({ local }: Pick<VersionRecord, 'local'>): boolean =>
+  local?.pending === true && local.eager !== true;
 
 /** Row of `heads`: the current version of a key, whole. */
 export interface HeadRecord extends VersionRecord {
@@ -118,7 +135,7 @@ export interface HeadRecord extends VersionRecord {
   readonly conflicts?: number;
   /** A later write has seen this version although it did not become current. */
   readonly seen?: true;
-  /** While this version is pending: what readers of the key see instead. */
+  /** While this version is hidden: what readers of the key see instead. */
   readonly shadow?: Shadow;
 }
 
@@ -131,7 +148,7 @@ export interface Shadow {
 
 /** What readers of a key see: its current version, or the one before while the current one's bytes are missing. */
 export function visibleOf(head: HeadRecord | undefined): VersionRecord | undefined {
-  return head?.local?.pending ? head.shadow?.record : head;
+  return head && isHidden(head) ? head.shadow?.record : head;
 }
 
 /** Row of `conflicts`: a version that no later write of its key has seen and that is not current. */

@@ -33,16 +33,22 @@ async function readCut({ reader }: ReplicaDeps): Promise<Cut> {
 async function opsAfter(deps: ReplicaDeps, have: VersionVector, limit: PageLimit): Promise<OpsPage> {
   const { vector, trimmed } = await readCut(deps);
   const lacking = Object.keys(vector).filter((origin) => seqOf(have, origin) < seqOf(vector, origin));
-  for (const origin of lacking) {
-    const trimmedTo = seqOf(trimmed, origin);
-    if (seqOf(have, origin) < trimmedTo) return { kind: 'gap', origin, trimmedTo };
-  }
+  const gap = gapOf(lacking, have, trimmed);
+  if (gap) return gap;
   const read = await Promise.all(lacking.map((origin) => readOrigin(deps, origin, seqOf(have, origin), limit.maxOps)));
   // Stamps rise with causality, so the smallest of all origins' next ops never comes after one that it depends on.
   const inOrder = read.flat().toSorted((a, b) => (a.stamp < b.stamp ? -1 : 1));
   const ops = await withBodies(deps, inOrder.slice(0, limit.maxOps), limit.maxBytes);
+  // They may have been trimmed while they were read: what is left of them is not to be taken for all.
+  const trimmedNow = gapOf(lacking, have, (await readCut(deps)).trimmed);
+  if (trimmedNow) return trimmedNow;
   const missing = lacking.reduce((sum, origin) => sum + seqOf(vector, origin) - seqOf(have, origin), 0);
   return { kind: 'ops', ops, more: ops.length < missing };
+}
+
+function gapOf(lacking: readonly Origin[], have: VersionVector, trimmed: VersionVector): OpsPage | undefined {
+  const origin = lacking.find((one) => seqOf(have, one) < seqOf(trimmed, one));
+  return origin === undefined ? undefined : { kind: 'gap', origin, trimmedTo: seqOf(trimmed, origin) };
 }
 
 async function readOrigin(

@@ -19,10 +19,10 @@ import {
   type CutPosition,
 } from './cut-entities.ts';
 import { HLC_ZERO } from './hlc.ts';
-import { clockKey, trimmedKey } from './keys.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
+import { clockKey, mergingKey, trimmedKey } from './keys.ts';
+import { decodeRecord, type ClockRecord, type MergingRecord } from './records.ts';
 import type { Cut } from './replica-types.ts';
-import { EMPTY_VECTOR } from './vector.ts';
+import { EMPTY_VECTOR, coversVector } from './vector.ts';
 
 export interface CutPage {
   readonly entities: readonly CutEntity[];
@@ -45,15 +45,19 @@ export interface CutPageLimit {
   readonly maxBytes: number;
 }
 
-/** Everything in one reading: vector, clock, trim point, data. `Unavailable` while this site itself is being filled. */
-export async function openCut(metaStore: MetaStore): Promise<PinnedCut> {
+/**
+ * Everything in one reading: vector, clock, trim point, data. `Unavailable` (`details.reason: 'merging'`) while this site itself is
+ * being filled, unless the asker has all that it is filled with (`knows`): then whatever of it is here already tells the asker
+ * nothing new. That is how two sites that wait for each other go on.
+ */
+export async function openCut(metaStore: MetaStore, knows: VersionVector = EMPTY_VECTOR): Promise<PinnedCut> {
   const snapshot = await metaStore.snapshot();
   try {
-    const [clockRow, trimmedRow] = await snapshot.get([clockKey, trimmedKey]);
+    const [clockRow, trimmedRow, mergingRow] = await snapshot.get([clockKey, trimmedKey, mergingKey]);
     const { hlc, vector, merging } = clockRow
       ? decodeRecord<ClockRecord>(clockRow)
       : { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
-    if (merging) throw new SkerryError('Unavailable', 'this site is itself merging a snapshot of a peer');
+    if (merging && !coversVector(knows, merging)) throw refuseHalf(mergingRow);
     const trimmed = trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR;
     return {
       cut: { hlc, vector, trimmed },
@@ -65,6 +69,13 @@ export async function openCut(metaStore: MetaStore): Promise<PinnedCut> {
     await snapshot[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function refuseHalf(row: Uint8Array | undefined): SkerryError {
+  const from = row && decodeRecord<MergingRecord>(row).from;
+  return new SkerryError('Unavailable', `this site is itself merging a snapshot of ${from ?? 'a peer'}`, {
+    details: { reason: 'merging', ...(from === undefined ? {} : { from }) },
+  });
 }
 
 async function readPage(
@@ -98,8 +109,10 @@ export interface OpenedCut extends Cut {
 }
 
 export interface CutServer {
-  /** Pins a cut. `SlowDown` while too many are in use; `Unavailable` while this site is itself being filled. */
-  open(): Promise<OpenedCut>;
+  /** Pins a cut. `SlowDown` while too many are in use; `Unavailable` while this site is itself being filled, see `openCut`. */
+  open(knows?: VersionVector): Promise<OpenedCut>;
+  /** One that is pinned still. */
+  find(cutId: string): OpenedCut | undefined;
   /** Renews the pin. `NotFound` when the cut is gone: the peer opens another. */
   page(cutId: string, after: CutPosition | undefined, limit: CutPageLimit): Promise<CutPage>;
   /** Idempotent. */
@@ -142,12 +155,12 @@ export function createCutServer(deps: CutServerDeps): CutServer {
   }
 
   return {
-    async open() {
+    async open(knows) {
       if (pins.size + opening >= cutsMax)
         throw new SkerryError('SlowDown', `${cutsMax} snapshots are being read already; ask again later`);
       opening++;
       try {
-        const cut = await openCut(metaStore);
+        const cut = await openCut(metaStore, knows);
         const cutId = random.hex(8);
         pins.set(cutId, { cut, usedAtMs: clock.monotonicMs(), readers: 0 });
         expireLater();
@@ -155,6 +168,10 @@ export function createCutServer(deps: CutServerDeps): CutServer {
       } finally {
         opening--;
       }
+    },
+    find(cutId) {
+      const pin = pins.get(cutId);
+      return pin && { cutId, ...pin.cut.cut };
     },
     async page(cutId, after, limit) {
       const pin = pins.get(cutId);
