@@ -1,4 +1,4 @@
-/** Every file of examples/configs boots under the real command and takes and gives an object. */
+/** Every file right in examples/configs (those of one site) boots under the real command and takes and gives an object. */
 import assert from 'node:assert/strict';
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 
 import { scratch, serve, skerryJson, type Serving } from './cli/command.ts';
+import { rootCredentials, type Credentials } from './support/root-credentials.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../examples/configs/', import.meta.url));
 const SCANNER_SECRET = 'secret-of-the-scanner';
@@ -21,7 +22,7 @@ const PUBLIC = {
 /** What an example needs beside itself, and what it promises beyond a put and a get. */
 interface Expectation {
   readonly env?: Readonly<Record<string, string>>;
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly credentials?: Credentials;
   readonly prepare?: (cwd: string) => void;
   readonly check?: (site: Serving, file: string, cwd: string) => Promise<void>;
 }
@@ -37,7 +38,9 @@ const EXPECTATIONS: Readonly<Record<string, Expectation>> = {
   'public-bucket.yaml': {
     check: async ({ url }, file, cwd) => {
       await skerryJson(['bucket', 'policy', 'public', 'public-read.json', '-c', file], { cwd });
-      await s3(url, rootCredentials(cwd)).send(new PutObjectCommand({ Bucket: 'public', Key: 'k', Body: 'free' }));
+      await s3(url, rootCredentials(join(cwd, 'data'))).send(
+        new PutObjectCommand({ Bucket: 'public', Key: 'k', Body: 'free' }),
+      );
       assert.equal(await (await fetch(`${url}/public/k`)).text(), 'free');
       assert.equal((await fetch(`${url}/public/k`, { method: 'PUT', body: 'x' })).status, 403);
     },
@@ -45,12 +48,14 @@ const EXPECTATIONS: Readonly<Record<string, Expectation>> = {
   },
   'virtual-host-domains.yaml': {
     check: async ({ url }, _file, cwd) => {
-      await s3(url, rootCredentials(cwd)).send(new PutObjectCommand({ Bucket: 'photos', Key: 'cat', Body: 'miaow' }));
+      await s3(url, rootCredentials(join(cwd, 'data'))).send(
+        new PutObjectCommand({ Bucket: 'photos', Key: 'cat', Body: 'miaow' }),
+      );
       const { port } = new URL(url);
       const client = new S3Client({
         endpoint: `http://s3.localhost:${port}`,
         region: 'us-east-1',
-        credentials: rootCredentials(cwd),
+        credentials: rootCredentials(join(cwd, 'data')),
         requestHandler: { httpAgent: new Agent({ lookup: everythingIsHere }) },
       });
       const { Body } = await client.send(new GetObjectCommand({ Bucket: 'photos', Key: 'cat' }));
@@ -76,18 +81,14 @@ const EXPECTATIONS: Readonly<Record<string, Expectation>> = {
 const everythingIsHere: LookupFunction = (_hostname, _options, callback) =>
   callback(null, [{ address: '127.0.0.1', family: 4 }]);
 
-function s3(endpoint: string, credentials: Expectation['credentials'] & {}): S3Client {
+function s3(endpoint: string, credentials: Credentials): S3Client {
   return new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 }
 
-function rootCredentials(cwd: string): { readonly accessKeyId: string; readonly secretAccessKey: string } {
-  const text = readFileSync(join(cwd, 'data/root-credentials'), 'utf8');
-  const value = (name: string): string => new RegExp(`^${name} = (\\S+)$`, 'm').exec(text)?.[1] ?? '';
-  return { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
-}
-
 describe('examples/configs', () => {
-  const files = readdirSync(EXAMPLES).sort();
+  const files = readdirSync(EXAMPLES)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort();
 
   test('each is expected here', () => {
     assert.deepEqual(files, Object.keys(EXPECTATIONS).sort());
@@ -103,7 +104,7 @@ describe('examples/configs', () => {
         prepare?.(cwd);
         const site = await serve({ cwd, ...(env === undefined ? {} : { env }) }, '-c', file);
         try {
-          const client = s3(site.url, credentials ?? rootCredentials(cwd));
+          const client = s3(site.url, credentials ?? rootCredentials(join(cwd, 'data')));
           await client.send(new CreateBucketCommand({ Bucket: 'example' }));
           await client.send(new PutObjectCommand({ Bucket: 'example', Key: 'a/b', Body: 'kept' }));
           const { Body } = await client.send(new GetObjectCommand({ Bucket: 'example', Key: 'a/b' }));

@@ -82,8 +82,13 @@ export interface Serving {
 }
 
 /** Runs `serve` on a free port until `end`. Resolves at the line that says ready. */
-export async function serve(where: Where, ...args: readonly string[]): Promise<Serving> {
-  const child = start(['serve', '--listen', '127.0.0.1:0', ...args], where);
+export function serve(where: Where, ...args: readonly string[]): Promise<Serving> {
+  return serveAsConfigured(where, '--listen', '127.0.0.1:0', ...args);
+}
+
+/** The same on the port of its configuration. */
+export async function serveAsConfigured(where: Where, ...args: readonly string[]): Promise<Serving> {
+  const child = start(['serve', ...args], where);
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   let stdout = '';
   let stderr = '';

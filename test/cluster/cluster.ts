@@ -1,12 +1,12 @@
 /** Real `skerry serve` processes, real HTTP between them, every link through a proxy that the test holds. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { adminClient } from '../../core/cli/admin-client.ts';
 import type { VersionVector } from '../../core/contracts/index.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { startProxy, type LinkProxy } from './proxy.ts';
 
 export const CREDENTIALS = { accessKeyId: 'CLUSTERKEY', secretKey: 'clustersecretclustersecret' } as const;
@@ -164,18 +164,4 @@ async function readyPort(child: ChildProcess): Promise<number> {
     if (s3 !== undefined) return Number(new URL(s3).port);
   }
   throw new Error('the site ended before it was ready');
-}
-
-/** Ports that were free a moment ago: peers must know where a site will listen before it runs. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
