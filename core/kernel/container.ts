@@ -14,7 +14,6 @@ import type {
   PluginDeps,
   Runtime,
   SiteStatus,
-  Transport,
 } from '../contracts/index.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
 import { createAdminService } from './admin-service.ts';
@@ -45,12 +44,11 @@ export interface Given {
   readonly withGateways: boolean;
 }
 
-/** One line for each part. `transport` is absent where the site has none. */
+/** One line for each part. */
 export interface SiteGraph {
   readonly metaStore: MetaStore;
   readonly chunkStore: ChunkStore;
   readonly conflictResolver: ConflictResolver;
-  readonly transport: Transport | undefined;
   /** Absent where the site has no transport, and while it is opened for administration alone. */
   readonly replication: Replication | undefined;
   readonly engine: Engine;
@@ -79,13 +77,13 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
   chunkStore: ({ loaded: { plugins }, depsOf }) => make(plugins.chunkStore, depsOf(plugins.chunkStore)),
   conflictResolver: ({ loaded: { plugins }, depsOf }) =>
     make(plugins.conflictResolver, depsOf(plugins.conflictResolver)),
-  transport: ({ loaded, depsOf }) => {
+  replication: ({ loaded, runtime, directory, engine, depsOf, commits, withGateways }) => {
     const { transport } = loaded.plugins;
-    if (transport === undefined) return undefined;
-    return make({ plugin: transport.plugin, options: transportOptions(loaded, transport) }, depsOf(transport));
+    if (transport === undefined || !withGateways) return undefined;
+    const made = { plugin: transport.plugin, options: transportOptions(loaded, transport) };
+    const deps = depsOf(transport);
+    return siteReplication({ loaded, runtime, directory, engine, makeTransport: () => make(made, deps), commits });
   },
-  replication: ({ loaded, runtime, directory, engine, transport, commits, withGateways }) =>
-    transport && withGateways ? siteReplication({ loaded, runtime, directory, engine, transport, commits }) : undefined,
   engine: ({ loaded, runtime, directory, hooks, metaStore, chunkStore, conflictResolver, commits }) =>
     createEngine({
       ...runtime,
@@ -134,9 +132,8 @@ export function buildSite(given: Given): SiteGraph {
     asFunction(factory as (cradle: Cradle) => unknown).singleton(),
   ]);
   container.register(Object.fromEntries([...values, ...factories]) as NameAndRegistrationPair<Cradle>);
-  const { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, admin, gateways } =
-    container.cradle;
-  return { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, admin, gateways };
+  const { metaStore, chunkStore, conflictResolver, replication, engine, auth, admin, gateways } = container.cradle;
+  return { metaStore, chunkStore, conflictResolver, replication, engine, auth, admin, gateways };
 }
 
 function make<Deps, Port>(

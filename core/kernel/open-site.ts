@@ -74,12 +74,11 @@ function assemble(given: Given, runtime: Runtime): OpenSite {
 
 /** Dependency order. Gateways come last: nobody is let in before everything behind them is open. */
 function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly LifecycleStep[] {
-  const { metaStore, chunkStore, conflictResolver, transport, replication, engine, auth, gateways } = graph;
+  const { metaStore, chunkStore, conflictResolver, replication, engine, auth, gateways } = graph;
   return [
     { name: 'metaStore', part: metaStore },
     { name: 'chunkStore', part: chunkStore },
     { name: 'conflictResolver', part: conflictResolver },
-    ...(transport === undefined ? [] : [{ name: 'transport', part: transport }]),
     { name: 'engine', part: engine },
     { name: 'seed', part: { open: seed, close: async () => undefined } },
     { name: 'auth', part: auth },

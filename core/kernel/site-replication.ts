@@ -1,6 +1,6 @@
 /** Replication as a site's configuration asks for it: over its transport, with its peers, awake at every commit. */
 import { hkdfSync } from 'node:crypto';
-import type { Runtime, Transport } from '../contracts/index.ts';
+import type { Logger, Runtime, Transport } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
 import { originOf } from '../engine/stamp.ts';
 import type { ReplicationFact } from '../replication/facts.ts';
@@ -8,6 +8,7 @@ import { createReplication, type Replication } from '../replication/replication.
 import { replicationOptions } from './config/replication-options.ts';
 import type { LoadedConfig, LoadedPlugin } from './config/types.ts';
 import type { DataDirectory } from './data-directory.ts';
+import { RenewingReplication, type Stage, type StageEvents } from './renewing-replication.ts';
 
 /** Tells of commits to who listens; made before the engine that commits and the replication that listens. */
 export interface CommitSignal {
@@ -30,13 +31,28 @@ export interface SiteReplicationDeps {
   readonly runtime: Runtime;
   readonly directory: DataDirectory;
   readonly engine: Engine;
-  readonly transport: Transport;
+  /** Each opens once: a site that becomes a new origin needs another. */
+  readonly makeTransport: () => Transport;
   readonly commits: CommitSignal;
 }
 
 export function siteReplication(deps: SiteReplicationDeps): Replication {
-  const { loaded, runtime, directory, engine, transport, commits } = deps;
+  const { runtime, engine, commits } = deps;
   const logger = runtime.logger.child({ part: 'replication' });
+  const replication = new RenewingReplication({
+    ...deps,
+    timers: runtime.timers,
+    logger,
+    stage: (events) => stage(deps, logger, events),
+  });
+  commits.listen(() => replication.wake());
+  engine.keeping.useFrontier(() => replication.frontier());
+  return replication;
+}
+
+function stage(deps: SiteReplicationDeps, logger: Logger, { onFact, onHandshake }: StageEvents): Stage {
+  const { loaded, runtime, directory, engine } = deps;
+  const transport = deps.makeTransport();
   const replication = createReplication({
     replica: engine.replica,
     state: engine.replicaState,
@@ -45,16 +61,18 @@ export function siteReplication(deps: SiteReplicationDeps): Replication {
     peers: loaded.config.replication.peers,
     ports: { ...runtime, logger },
     options: replicationOptions(loaded.config),
-    onFact: (fact) => tell(logger, fact),
+    onFact(fact) {
+      tell(logger, fact);
+      onFact(fact);
+    },
+    onHandshake,
   });
-  commits.listen(() => replication.wake());
-  engine.keeping.useFrontier(() => replication.frontier());
-  return replication;
+  return { transport, replication };
 }
 
 const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set(['fenced', 'duplicate-site', 'must-bootstrap']);
 
-function tell(logger: Runtime['logger'], fact: ReplicationFact): void {
+function tell(logger: Logger, fact: ReplicationFact): void {
   if (NEEDS_A_PERSON.has(fact.kind)) logger.error(fact, `replication: ${fact.kind}`);
   else logger.warn(fact, `replication: ${fact.kind}`);
 }

@@ -1,5 +1,5 @@
 /** What replication tells the owner of the site: facts that somebody must know or act upon. */
-import type { Fenced, Origin, Quarantined, SiteId } from '../contracts/index.ts';
+import type { Fenced, Origin, Quarantined, SiteId, VersionVector } from '../contracts/index.ts';
 
 export type ReplicationFact =
   /**
@@ -21,5 +21,11 @@ export type ReplicationFact =
     };
 
 export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;
+
+/** A peer said who it is, either way round, and is believed. */
+export interface Handshake {
+  readonly site: SiteId;
+  readonly vector: VersionVector;
+}
 
 export type OnFact = (fact: ReplicationFact) => void;

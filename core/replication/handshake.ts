@@ -30,6 +30,7 @@ export async function shakeHands(
   view.hlc = answer.hlc;
   view.skewMs = Math.round(answer.wallMs - (sentMs + receivedMs) / 2);
   view.lastContactMs = receivedMs;
+  site.onHandshake({ site: view.site, vector: answer.vector });
   return answer.protocol;
 }
 

@@ -24,6 +24,7 @@ export class Peer {
   readonly #backoff: Backoff;
   readonly #abort = new AbortController();
   readonly view: PeerView;
+  readonly #attempted = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
   #isInSession = false;
 
@@ -47,8 +48,14 @@ export class Peer {
     this.#loop = this.#run();
   }
 
+  /** The peer was asked who it is, whatever came of it. */
+  attempted(): Promise<void> {
+    return this.#attempted.promise;
+  }
+
   async close(): Promise<void> {
     this.#abort.abort();
+    this.#attempted.resolve();
     await this.#link.close();
     await this.#loop;
     this.view.state = 'stopped';
@@ -104,6 +111,7 @@ export class Peer {
     const { logger, timers } = this.#site;
     const { view } = this;
     const waitMs = this.#backoff.next();
+    this.#attempted.resolve();
     view.lastError = error instanceof Error ? error.message : String(error);
     if (isSkerryError(error, 'Conflict')) view.state = 'duplicate-site';
     else if (view.state !== 'must-bootstrap') view.state = 'connecting';
@@ -123,6 +131,7 @@ export class Peer {
     this.#abort.signal.addEventListener('abort', end, { once: true });
     try {
       const protocol = await shakeHands(this.#site, this.#calls, this.view, session.signal);
+      this.#attempted.resolve();
       this.view.state = 'connected';
       delete this.view.lastError;
       await this.#exchange(this.#pushCall(protocol, session.signal), end);

@@ -22,7 +22,7 @@ import { hlcWallMs } from '../engine/hlc.ts';
 import type { Replica } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { Callers } from './callers.ts';
-import type { FencedFact, OnFact, ReplicationFact } from './facts.ts';
+import type { FencedFact, Handshake, OnFact, ReplicationFact } from './facts.ts';
 import { Fetcher } from './fetcher.ts';
 import { createInbox } from './inbox.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
@@ -59,11 +59,15 @@ export interface ReplicationDeps {
   readonly options?: Partial<ReplicationOptions>;
   /** Must not throw. A fact that goes on is told once. */
   readonly onFact: OnFact;
+  /** Must not throw. */
+  readonly onHandshake?: (handshake: Handshake) => void;
 }
 
 export interface Replication extends Lifecycle {
   /** Call it at every commit: those who wait for ops hear at once. Cheap; before `open` and after `close` nothing happens. */
   wake(): void;
+  /** Every configured peer was asked who it is, whatever came of it. */
+  greeted(): Promise<void>;
   status(): Promise<ReplicationStatus>;
   /** Everything that the peer has now, and what bytes can be had. `NotFound` for a site that is no peer. Fails as the calls fail. */
   pullOnce(peer: SiteId): Promise<PulledOnce>;
@@ -114,6 +118,10 @@ class SiteReplication implements Replication {
 
   wake(): void {
     this.#commits.notify();
+  }
+
+  async greeted(): Promise<void> {
+    await Promise.all([...this.#peers.values()].map((peer) => peer.attempted()));
   }
 
   frontier(): Promise<Frontier | undefined> {
@@ -219,6 +227,7 @@ class SiteReplication implements Replication {
       fetcher,
       options,
       onFact,
+      onHandshake: (handshake) => this.#deps.onHandshake?.(handshake),
       fence,
       watermarks: createWatermarks({ replica, state, clock, logger, maxClockDriftMs: options.maxClockDriftMs }),
       callers: new Callers({ self, clock, onFact, callsPerPeer: options.callsPerPeer }),

@@ -57,13 +57,14 @@ export class Server {
   }
 
   async *#hello({ body, from }: IncomingCall): Answer {
-    const { replica, report, fence } = this.#site;
+    const { replica, report, fence, onHandshake } = this.#site;
     const asked = codec.helloRequest.decode(body);
     if (asked.site !== from.site || asked.origin !== from.origin)
       throw new SkerryError('InvalidArgument', `${from.origin} calls itself ${asked.origin}`);
     const protocol = negotiate(PROTOCOL, asked.protocol);
     const fenced = await fenceAgainst(replica, asked);
-    if (fenced !== undefined) fence(fenced);
+    if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector });
+    else fence(fenced);
     const cut = await replica.cut();
     const yours = await lastStampOf(replica, cut, asked.origin);
     yield codec.helloAnswer.encode({ ...(await report()), protocol, ...(yours === undefined ? {} : { yours }) });

@@ -2,7 +2,7 @@
 import type { Clock, Logger, PeerIdentity, Random, Timers } from '../contracts/index.ts';
 import type { Replica } from '../engine/replica.ts';
 import type { Callers } from './callers.ts';
-import type { FencedFact, OnFact } from './facts.ts';
+import type { FencedFact, Handshake, OnFact } from './facts.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Inbox } from './inbox.ts';
 import type { ReplicationOptions } from './options.ts';
@@ -27,6 +27,7 @@ export interface SiteContext {
   /** What this site says of itself now. */
   readonly report: () => Promise<SiteReport>;
   readonly onFact: OnFact;
+  readonly onHandshake: (handshake: Handshake) => void;
   /** This site was restored or cloned: it neither serves nor asks until it starts anew (rule 12). */
   readonly fence: (fact: FencedFact) => void;
   /** Aborts when this site is fenced or closes. */
