@@ -85,22 +85,28 @@ async function collect(deps: GarbageDeps, stop: AbortSignal): Promise<number> {
   const prefix = garbagePrefix();
   let collected = 0;
   for await (const rows of scanPages(deps.reader, { space: 'queues', ...tupleRange(prefix), limit: BATCH })) {
-    const hashes = rows.map((row) => Buffer.from(row.key.subarray(prefix.length)).toString('utf8'));
     // A read that began before these were let go of may still look them up.
     await deps.reclaimer.barrier(stop);
-    for (const hash of hashes) if (!stop.aborted && (await collectOne(deps, hash))) collected++;
+    for (const { key, value } of rows) {
+      const hash = Buffer.from(key.subarray(prefix.length)).toString('utf8');
+      if (!stop.aborted && (await collectOne(deps, hash, value))) collected++;
+    }
     if (stop.aborted) break;
   }
   return collected;
 }
 
-async function collectOne(deps: GarbageDeps, hash: ChunkHash): Promise<boolean> {
+/** `queued`: the row of the queue as it was before running reads were waited for. */
+async function collectOne(deps: GarbageDeps, hash: ChunkHash, queued: Uint8Array): Promise<boolean> {
   const children = await nodeChildren(deps, hash);
   return deps.committer.commit({
-    reads: { keys: [chunkKey(hash)], ranges: [refRange(hash)] },
+    reads: { keys: [chunkKey(hash), garbageKey(hash)], ranges: [refRange(hash)] },
     appended: [],
     decide({ txn, effects }) {
       if (deps.pins.has(hash)) return false;
+      // Let go of once more meanwhile: a read of that version may have begun after those that were waited for.
+      const now = txn.get(garbageKey(hash));
+      if (!now || Buffer.compare(now, queued) !== 0) return false;
       txn.remove(garbageKey(hash));
       if (txn.scan(refRange(hash)).length > 0) return false;
       const row = txn.record<ChunkRow>(chunkKey(hash));

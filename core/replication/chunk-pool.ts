@@ -9,6 +9,7 @@ import {
   type FetchCounters,
   type Logger,
   type Random,
+  type RecordKind,
   type SiteId,
 } from '../contracts/index.ts';
 import type { FetchedChunk, Replica } from '../engine/replica.ts';
@@ -30,6 +31,8 @@ export interface ChunkSource {
 export interface WantedChunk extends ChunkRef {
   /** Bytes, as the manifest says. */
   readonly length: number;
+  /** What it is in that manifest, whatever the peer has it as: the entries of a node must be held here. */
+  readonly kind: RecordKind;
   /** The site that wrote it first, which is asked first. */
   readonly prefer: SiteId;
 }
@@ -105,7 +108,8 @@ export class ChunkPool {
   /** Chunks that are pushed: those that nobody else had are stored, the others ignored. How many were stored. */
   async offer(chunks: readonly FetchedChunk[]): Promise<number> {
     const wanted = chunks.filter(({ hash, bytes }) => this.#nowhere.get(hash)?.length === bytes.length);
-    await this.#deps.replica.storeChunks(wanted);
+    const kindOf = ({ hash, kind }: FetchedChunk): RecordKind => this.#nowhere.get(hash)?.kind ?? kind;
+    await this.#deps.replica.storeChunks(wanted.map((chunk) => ({ ...chunk, kind: kindOf(chunk) })));
     for (const { hash } of wanted) this.#nowhere.delete(hash);
     return wanted.length;
   }
@@ -215,7 +219,7 @@ export class ChunkPool {
         this.#blame(site, chunk);
         continue;
       }
-      ready.push(chunk);
+      ready.push({ ...chunk, kind: want.kind });
       readyBytes += chunk.bytes.length;
       if (readyBytes < STORE_BYTES) continue;
       await this.#store(connected, ready);
@@ -266,8 +270,8 @@ export class ChunkPool {
     want.answer.resolve(here);
   }
 
-  #remember({ hash, holder, length, prefer }: Want): void {
-    this.#nowhere.set(hash, { hash, holder, length, prefer });
+  #remember({ hash, holder, length, kind, prefer }: Want): void {
+    this.#nowhere.set(hash, { hash, holder, length, kind, prefer });
     const [oldest] = this.#nowhere.keys();
     if (this.#nowhere.size > NOWHERE_MAX && oldest !== undefined) this.#nowhere.delete(oldest);
   }

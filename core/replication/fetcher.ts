@@ -10,6 +10,7 @@ import {
   type ManifestEntry,
   type Op,
   type Random,
+  type RecordKind,
   type Stamp,
   type Timers,
 } from '../contracts/index.ts';
@@ -208,7 +209,10 @@ export class Fetcher {
       const slice = entries.slice(at, at + ENTRIES);
       const missing = new Set(await this.#deps.replica.missing(slice.map(({ hash }) => hash)));
       const here = await Promise.all(
-        slice.map(async ({ hash, length }) => !missing.has(hash) || this.pool.want({ hash, length, ...from })),
+        slice.map(async ({ hash, length, span }) => {
+          const kind: RecordKind = span === undefined ? 'data' : 'node';
+          return !missing.has(hash) || this.pool.want({ hash, length, kind, ...from });
+        }),
       );
       isWhole &&= here.every(Boolean);
       for (const entry of slice) if (!missing.has(entry.hash)) saved += entry.length;
