@@ -14,13 +14,15 @@ export interface Effects {
   readonly freed: Locator[];
   /** True when rows were added to the garbage queue. */
   garbage: boolean;
+  /** A record whose bytes are known to be bad: good ones take its place. */
+  readonly isDamaged: (locator: Locator) => boolean;
   mark(): number;
   reset(mark: number): void;
 }
 
-export function newEffects(): Effects {
+export function newEffects(isDamaged: Effects['isDamaged'] = () => false): Effects {
   const freed: Locator[] = [];
-  return { freed, garbage: false, mark: () => freed.length, reset: (mark) => void (freed.length = mark) };
+  return { freed, garbage: false, isDamaged, mark: () => freed.length, reset: (mark) => void (freed.length = mark) };
 }
 
 export interface ApplyContext {

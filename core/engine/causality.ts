@@ -13,7 +13,7 @@ import {
   type VersionVector,
 } from '../contracts/index.ts';
 import { clockKey, fetchPrefix, headKey, tupleRange } from './keys.ts';
-import { decodeRecord, type ClockRecord, type HeadRecord } from './records.ts';
+import { decodeRecord, isHidden, type ClockRecord, type HeadRecord } from './records.ts';
 import { RowCursor } from './row-cursor.ts';
 import { isOrigin } from './stamp.ts';
 import { EMPTY_VECTOR, coversVector } from './vector.ts';
@@ -136,7 +136,7 @@ async function hasPending(reader: MetaReader, { bucket, key, prefix }: CausalSco
 
 async function isPending(reader: MetaReader, bucket: string, key: string): Promise<boolean> {
   const [row] = await reader.get([headKey(bucket, key)]);
-  return row !== undefined && decodeRecord<HeadRecord>(row).local?.pending === true;
+  return row !== undefined && isHidden(decodeRecord<HeadRecord>(row));
 }
 
 function notHere(lack: Lack, waitedMs: number): SkerryError {

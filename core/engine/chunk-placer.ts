@@ -1,5 +1,6 @@
 /** Puts the chunks of one write into the chunk-store, each content once, and can take them all back. */
 import type { ChunkHash, ChunkStore, Locator, MetaReader, RecordKind } from '../contracts/index.ts';
+import type { Damage } from './damage.ts';
 import { chunkKey } from './keys.ts';
 import type { Pins } from './pins.ts';
 import { decodeRecord, type ChunkRow, type Placement } from './records.ts';
@@ -8,6 +9,8 @@ export interface PlacerDeps {
   readonly chunkStore: ChunkStore;
   readonly reader: MetaReader;
   readonly pins: Pins;
+  /** What is damaged is not shared but stored anew. */
+  readonly damage: Pick<Damage, 'has'>;
 }
 
 export class ChunkPlacer {
@@ -64,13 +67,13 @@ export class ChunkPlacer {
   }
 
   async #place({ hash, kind, data, length }: Parameters<ChunkPlacer['place']>[0]): Promise<Placement> {
-    const { chunkStore, reader, pins } = this.#deps;
+    const { chunkStore, reader, pins, damage } = this.#deps;
     // before the look: garbage collection must not take the chunk between the look and the commit
     pins.pin(hash);
     const [row] = await reader.get([chunkKey(hash)]);
     const known = row === undefined ? undefined : decodeRecord<ChunkRow>(row);
     const placement: Placement =
-      known === undefined
+      known === undefined || damage.has(known.locator)
         ? { hash, kind, length, locator: (await chunkStore.append([{ kind, hash, data }]))[0] as Locator, fresh: true }
         : { hash, kind: known.kind, length: known.length, locator: known.locator, fresh: false };
     this.#placements.push(placement);

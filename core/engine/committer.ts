@@ -20,6 +20,7 @@ import {
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
+import type { Damage } from './damage.ts';
 import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
 import { bucketKey, clockKey, oplogKey } from './keys.ts';
 import type { BucketRecord, ClockRecord } from './records.ts';
@@ -84,6 +85,8 @@ export interface CommitterDeps {
   readonly checkWrites?: (hlc: Hlc) => void;
   /** Asked for every own op. */
   readonly gate?: WriteGate;
+  /** Records whose bytes are known to be bad. */
+  readonly damage?: Pick<Damage, 'has'>;
   /** Most intents of one flush, default 256. */
   readonly groupMax?: number;
 }
@@ -188,7 +191,7 @@ const lostEarlier = (): SkerryError =>
   });
 
 function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): Decided {
-  const effects = newEffects();
+  const effects = newEffects((locator) => deps.damage?.has(locator) === true);
   const ops: Op[] = [];
   const nowMs = deps.clock.wallMs();
   const stored: ClockRecord = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };

@@ -7,7 +7,7 @@ import type { ChecksumAlgorithm, ManifestEntry, ObjectChecksum, VersionContent }
 import { digestOf, hashOf, toBase64, toHex } from './checksums.ts';
 import type { Ingested } from './ingest.ts';
 import { walkRange, type Segment } from './manifest.ts';
-import { bytesOf } from './open-object.ts';
+import { bytesOf, refOf } from './open-object.ts';
 import { stablePieces } from './read-object.ts';
 import type { Placement } from './records.ts';
 import type { MultipartDeps, PartBytes } from './uploads.ts';
@@ -97,11 +97,8 @@ class RangeCopy {
 
   async run({ start, length }: Range): Promise<void> {
     let at = start;
-    for await (const segment of walkRange(
-      this.#found.record.content.manifest,
-      start,
-      length,
-      this.#deps.objectReader.loadNode,
+    for await (const segment of walkRange(this.#found.record.content.manifest, start, length, (entry) =>
+      this.#deps.objectReader.loadNode(entry, refOf(this.#found.info)),
     )) {
       if (segment.length === segment.entry.length) this.#share(segment);
       else await this.#storeEdge(at, segment.length);

@@ -28,7 +28,9 @@ import { createConflicts, type Verdict } from './conflicts.ts';
 import { NO_CLOCK_GUARD, createClockGuard } from './clock-guard.ts';
 import { createCommitter, type Committer } from './committer.ts';
 import { countAll, type SiteCounts } from './counts.ts';
+import { createDamage, type Damage } from './damage.ts';
 import { createGarbageCollector, type GarbageCollector } from './garbage.ts';
+import { createHealing, type Healing } from './healing.ts';
 import { createIdentities, type IdentityStore } from './identities.ts';
 import { createIngest, type IngestOptions } from './ingest.ts';
 import { clockKey } from './keys.ts';
@@ -43,7 +45,7 @@ import { createObjectReader, stablePieces } from './read-object.ts';
 import { createWriteGate, promote, readPrimary, refuseEarly } from './primary.ts';
 import { createReclaimer, type Reclaimer } from './reclaim.ts';
 import { resolveConflict } from './resolve-conflict.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
+import { decodeRecord, type ClockRecord, type Visibility } from './records.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { createReplicaState, type ReplicaState } from './replica-state.ts';
 import { originOf } from './stamp.ts';
@@ -75,6 +77,8 @@ export interface EngineOptions {
   readonly purgeIntervalMs?: number;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
+  /** When versions of other sites are shown: once all their bytes are here (`complete`, the default), or at once (`eager`). */
+  readonly visibility?: Visibility;
 }
 
 export interface EngineDeps {
@@ -119,6 +123,8 @@ export interface Engine extends Lifecycle {
    * more. Call it while the site is fenced and replication is closed.
    */
   adopt(incarnation: Incarnation): void;
+  /** What readers miss is fetched from peers, once there are any. */
+  readonly healing: Pick<Healing, 'useSupply' | 'counters'>;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
   /** `undefined`: every site accepts writes, or who is primary is not known here. */
@@ -142,6 +148,7 @@ export function createEngine(given: EngineDeps): Engine {
   const { metaStore } = deps;
   let origin = originOf(deps.siteId, deps.incarnation);
   const pins = createPins();
+  const damage = createDamage();
   const reclaimer = createReclaimer(deps);
   const opLog = createOpLog(deps);
   const causality = createCausality({ ...deps, reader: metaStore });
@@ -157,8 +164,10 @@ export function createEngine(given: EngineDeps): Engine {
     checkWrites: (hlc) => door.check(hlc),
     ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
     maxClockDriftMs,
+    damage,
     onCommitted(ops, effects) {
       if (ops.length > 0) opLog.append(ops);
+      damage.forget(effects.freed);
       reclaimer.free(effects.freed);
       if (effects.garbage) garbage.wake();
       causality.wake();
@@ -187,7 +196,19 @@ export function createEngine(given: EngineDeps): Engine {
     state: replicaState,
     onMerged: () => identities.open(),
   });
-  const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality });
+  const replica = createReplica({
+    ...deps,
+    ...deps.options,
+    reader: metaStore,
+    committer,
+    reclaimer,
+    damage,
+    get origin() {
+      return origin;
+    },
+  });
+  const healing = createHealing({ ...deps, reader: metaStore, replica, damage });
+  const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality, damage, healing });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
   return {
     objects: primary ? refuseEarly(objects, primary) : objects,
@@ -195,15 +216,8 @@ export function createEngine(given: EngineDeps): Engine {
     garbage,
     replicaState,
     keeping,
-    replica: createReplica({
-      ...deps,
-      reader: metaStore,
-      committer,
-      reclaimer,
-      get origin() {
-        return origin;
-      },
-    }),
+    healing,
+    replica,
     adopt: (incarnation) => void (origin = originOf(deps.siteId, incarnation)),
     async open() {
       await opLog.open();
@@ -254,20 +268,26 @@ async function closeAll({ committer, reclaimer, garbage, opLog, causality, keepi
 
 function createObjectService(
   deps: EngineDeps,
-  parts: Pick<Parts, 'committer' | 'reclaimer' | 'causality'> & { readonly pins: ReturnType<typeof createPins> },
+  parts: Pick<Parts, 'committer' | 'reclaimer' | 'causality'> & {
+    readonly pins: ReturnType<typeof createPins>;
+    readonly damage: Damage;
+    readonly healing: Healing;
+  },
 ): { readonly objects: ObjectService; readonly resume: () => Promise<void> } {
   const { metaStore, chunkStore, hashing, logger, hooks, options } = deps;
-  const { committer, reclaimer, pins, causality } = parts;
+  const { committer, reclaimer, pins, causality, damage, healing } = parts;
   const reader = metaStore;
   const objectReader = createObjectReader({
     chunkStore,
     reader,
+    healing,
     ...(options?.readMemoryBytes ? { memoryBytes: options.readMemoryBytes } : {}),
   });
   const ingest = createIngest({
     chunkStore,
     reader,
     pins,
+    damage,
     hashing,
     logger,
     ...(options?.ingest ? { options: options.ingest } : {}),
@@ -276,6 +296,7 @@ function createObjectService(
     chunkStore,
     reader,
     pins,
+    damage,
     hashing,
     committer,
     ingest,

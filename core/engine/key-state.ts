@@ -3,7 +3,7 @@
  * and the conflicts that are not resolved. Keeps what must hold between them; which version goes where is decided in
  * apply-version.ts. Nothing is written back before `save`.
  */
-import type { MetaRange, Stamp } from '../contracts/index.ts';
+import type { Locator, MetaRange, Stamp } from '../contracts/index.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { dropVersion } from './chunk-refs.ts';
 import { keyLeaf, toggleLeaf, toggled, versionDigest, type Digest } from './digest.ts';
@@ -11,6 +11,7 @@ import { addLosers, addVersions, setHead } from './heads.ts';
 import { conflictKey, conflictPrefix, headKey, tombstoneKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
 import {
   decodeRecord,
+  isHidden,
   visibleOf,
   type ConflictRecord,
   type HeadRecord,
@@ -41,8 +42,8 @@ export function bareVersion(version: HeadRecord): VersionRecord {
 }
 
 function withoutPending<V extends VersionRecord>(version: V): V {
-  const { pending: _, ...local } = version.local ?? {};
-  const { local: __, ...rest } = version;
+  const { pending: _, eager: __, ...local } = version.local ?? {};
+  const { local: ___, ...rest } = version;
   return { ...rest, ...(Object.keys(local).length > 0 ? { local } : {}) } as V;
 }
 
@@ -144,6 +145,21 @@ export class KeyState {
     } else if (loser?.local?.pending) {
       this.updateLoser(withoutPending(loser));
     }
+  }
+
+  /** The bytes of a version that owns them lie somewhere else now; false when none of that stamp has them at `from`. */
+  relocate(stamp: Stamp, from: Locator, to: Locator): boolean {
+    const isMeant = (record: VersionRecord | undefined): record is VersionRecord =>
+      record?.stamp === stamp && record.local?.locator === from;
+    const moved = <V extends VersionRecord>(record: V): V => ({ ...record, local: { ...record.local, locator: to } });
+    const shown = this.#seenByReaders();
+    const live = this.version(stamp);
+    const loser = this.conflicts().find((conflict) => conflict.stamp === stamp)?.record.loser;
+    const found = [shown, live, loser].some(isMeant);
+    if (isMeant(shown)) this.#visible = moved(shown);
+    if (isMeant(live)) this.update(moved(live));
+    if (isMeant(loser)) this.updateLoser(moved(loser));
+    return found;
   }
 
   /** A put has seen the current version: should another beat it, that is no conflict. */
@@ -278,7 +294,7 @@ export class KeyState {
   #settleShadow(): Shadow | undefined {
     const before = this.#before?.shadow;
     const orphans = before?.owned ? [...this.#letGo, before.record] : this.#letGo;
-    const shown = this.#head?.local?.pending ? this.#seenByReaders() : undefined;
+    const shown = this.#head && isHidden(this.#head) ? this.#seenByReaders() : undefined;
     for (const orphan of orphans) if (orphan.stamp !== shown?.stamp) dropVersion(this.#context, orphan);
     if (!shown) return undefined;
     const owned = orphans.some(({ stamp }) => stamp === shown.stamp);
@@ -287,7 +303,7 @@ export class KeyState {
 
   /** An older version whose bytes are here: readers see it if it is newer than what they see. */
   #show(record: VersionRecord): void {
-    if (record.local?.pending) return;
+    if (isHidden(record)) return;
     const visible = this.#seenByReaders();
     if (!visible || visible.stamp <= record.stamp) this.#visible = record;
   }
@@ -304,7 +320,7 @@ export class KeyState {
       limit: OLDER_MAX,
     };
     const rows = this.#context.txn.scan(range).map(({ value }) => decodeRecord<VersionRecord>(value));
-    return rows.find(({ local }) => !local?.pending);
+    return rows.find((version) => !isHidden(version));
   }
 
   /** While a key has no head its tombstone counts its conflicts: they were lost to a removal. */

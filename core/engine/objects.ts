@@ -20,10 +20,11 @@ import { checkCondition } from './conditions.ts';
 import { deleteIntent } from './delete-object.ts';
 import type { Ingest, Ingested } from './ingest.ts';
 import { chunkKey, headKey } from './keys.ts';
+import type { FoundBytes } from './open-object.ts';
 import { readsOfKey } from './op-reads.ts';
 import { visibleOf, type HeadRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
-import { causalityToken, checkKey, findObject, versionIn, versionInfo, type FoundVersion } from './versions.ts';
+import { causalityToken, checkKey, findObject, versionIn, versionInfo } from './versions.ts';
 import { storeManifest, type StoreManifestDeps } from './store-manifest.ts';
 import { appendedLocators } from './sync-ledger.ts';
 import { TOP_MAX } from './manifest.ts';
@@ -37,8 +38,8 @@ export interface ObjectsDeps extends StoreManifestDeps {
   readonly committer: Committer;
   readonly ingest: Ingest;
   /** Bytes of a small body, which belong to one version alone: a copy stores them again. */
-  readonly readSmall: (found: Pick<FoundVersion, 'record'>) => Promise<Uint8Array>;
-  readonly readStream: (found: Pick<FoundVersion, 'record'>) => AsyncIterable<Uint8Array>;
+  readonly readSmall: (found: FoundBytes) => Promise<Uint8Array>;
+  readonly readStream: (found: FoundBytes) => AsyncIterable<Uint8Array>;
   readonly beginRead: () => () => void;
   readonly vetoes: BeforeWriteVeto;
 }
@@ -213,7 +214,7 @@ export type CopiedBytes = StoredBytes &
 export async function copyBytes(
   deps: Omit<ObjectsDeps, 'vetoes' | 'beginRead' | 'committer'>,
   { checksum }: Pick<CopyObjectInput, 'checksum'>,
-  found: Pick<FoundVersion, 'record'>,
+  found: FoundBytes,
 ): Promise<CopiedBytes> {
   const { content } = found.record;
   if (found.record.local?.pending) throw bytesMissing(found.record.stamp);

@@ -1,9 +1,10 @@
 /** A version opened for reading: found, and its bytes kept from reclamation until it is closed. */
-import type { ObjectRef, OpenObject, PartSummary, VersionContent } from '../contracts/index.ts';
+import type { ObjectRef, OpenObject, PartSummary } from '../contracts/index.ts';
 import type { MetaReader } from '../contracts/index.ts';
 import { totalSpan } from './manifest.ts';
 import type { ObjectReader } from './read-object.ts';
 import type { Reclaimer } from './reclaim.ts';
+import type { VersionRef } from './replica-types.ts';
 import { findObject, type FoundVersion } from './versions.ts';
 
 export interface OpenObjectDeps {
@@ -31,7 +32,7 @@ export async function openObject(
     readNow: (start, length) => objectReader.readNow({ ...bytesOf(found), start, length }),
     read: (start, length, signal) =>
       objectReader.readRange({ ...bytesOf(found), start, length, ...(signal ? { signal } : {}) }),
-    parts: () => partsOf(objectReader, found.info.content),
+    parts: () => partsOf(objectReader, found),
     close,
   };
 }
@@ -39,23 +40,37 @@ export async function openObject(
 /** What the object reader needs of a version. */
 export function bytesOf({
   record,
-}: Pick<FoundVersion, 'record'>): Pick<Parameters<ObjectReader['readRange']>[0], 'manifest' | 'locator'> {
+  info,
+}: FoundBytes): Pick<Parameters<ObjectReader['readRange']>[0], 'manifest' | 'locator' | 'holder'> {
   const locator = record.local?.locator;
-  return { manifest: record.content.manifest, ...(locator === undefined ? {} : { locator }) };
+  return {
+    manifest: record.content.manifest,
+    holder: refOf(info),
+    ...(locator === undefined ? {} : { locator }),
+  };
 }
 
+/** What reading needs of a version that was found. */
+export interface FoundBytes extends Pick<FoundVersion, 'record'> {
+  readonly info: VersionRef;
+}
+
+export const refOf = ({ bucket, key, stamp }: VersionRef): VersionRef => ({ bucket, key, stamp });
+
 /** All bytes of a small version. */
-export async function readSmall(objectReader: ObjectReader, found: Pick<FoundVersion, 'record'>): Promise<Uint8Array> {
+export async function readSmall(objectReader: ObjectReader, found: FoundBytes): Promise<Uint8Array> {
   return collect(objectReader.readRange({ ...bytesOf(found), start: 0, length: found.record.content.size }));
 }
 
 async function partsOf(
   objectReader: ObjectReader,
-  { parts, partsManifest }: VersionContent,
+  { record, info }: FoundBytes,
 ): Promise<readonly PartSummary[] | undefined> {
+  const { parts, partsManifest } = record.content;
   if (!partsManifest) return parts;
+  const length = totalSpan(partsManifest);
   const bytes = await collect(
-    objectReader.readRange({ manifest: partsManifest, start: 0, length: totalSpan(partsManifest) }),
+    objectReader.readRange({ manifest: partsManifest, holder: refOf(info), start: 0, length }),
   );
   return JSON.parse(Buffer.from(bytes).toString('utf8')) as readonly PartSummary[];
 }

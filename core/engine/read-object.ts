@@ -1,17 +1,21 @@
 /**
  * The bytes of a version: any range, as a stream of reused buffers with a little read-ahead, or at once when they are
- * small. The chunk-store checks integrity of what it returns; damage never passes as data.
+ * small. The chunk-store checks integrity of what it returns; damage never passes as data: it is healed from a peer, or tells.
  */
-import { SkerryError } from '../contracts/index.ts';
+import { isSkerryError, SkerryError } from '../contracts/index.ts';
 import type { Locator, Manifest, ManifestEntry } from '../contracts/index.ts';
 import { createBufferPool, type BufferPool } from './buffer-pool.ts';
 import { ChunkFinder, type ChunkFinderDeps } from './chunk-finder.ts';
+import type { SoughtBytes } from './healing.ts';
 import { totalSpan, walkRange, type Segment } from './manifest.ts';
+import type { VersionRef } from './replica-types.ts';
 
 export interface ReadRange {
   readonly manifest: Manifest;
   /** Of a small body that belongs to its version. */
   readonly locator?: Locator;
+  /** The version that is read: peers are asked by it for what is missing or damaged here. */
+  readonly holder?: VersionRef;
   /** First byte. */
   readonly start: number;
   /** Bytes. */
@@ -21,14 +25,14 @@ export interface ReadRange {
 
 export interface ObjectReader {
   /**
-   * Each piece stays unchanged until the next is asked for. Rejects `Corrupt`, `Unavailable` (this site does not have a chunk),
+   * Each piece stays unchanged until the next is asked for. Rejects `Corrupt`, `Unavailable` (a chunk is not to be had now),
    * `RangeNotSatisfiable`, `Aborted`, `Io`.
    */
   readRange(range: ReadRange): AsyncIterable<Uint8Array>;
-  /** The range at once, when it lies in a small body that the chunk-store answers without waiting; else `undefined`. */
+  /** The range at once, when it lies in a small body that the chunk-store answers without waiting; else `undefined`, for damage too. */
   readNow(range: ReadRange): Uint8Array | undefined;
   /** Entries of a manifest node. */
-  loadNode(entry: ManifestEntry): Promise<readonly ManifestEntry[]>;
+  loadNode(entry: ManifestEntry, holder?: VersionRef): Promise<readonly ManifestEntry[]>;
 }
 
 export interface ReaderDeps extends ChunkFinderDeps {
@@ -44,7 +48,7 @@ const LOOKUP_BATCH = 32;
 const AHEAD_MAX = 2;
 
 interface Located extends Segment {
-  readonly locator: Locator;
+  readonly sought: SoughtBytes;
 }
 
 interface Piece {
@@ -55,18 +59,19 @@ interface Piece {
 export function createObjectReader(deps: ReaderDeps): ObjectReader {
   const chunks = new ChunkFinder(deps);
   const pool = createBufferPool(deps.memoryBytes ?? 16 * MIB);
-  const loadNode = (entry: ManifestEntry): Promise<readonly ManifestEntry[]> => chunks.loadNode(entry);
 
   async function* located(range: ReadRange): AsyncGenerator<Located> {
-    const { locator } = range;
+    const { locator, holder } = range;
     let batch: Segment[] = [];
     const flush = async function* (): AsyncGenerator<Located> {
       const segments = batch;
       batch = [];
-      if (locator !== undefined) return yield* segments.map((segment) => ({ ...segment, locator }));
-      const locators = await chunks.locate(segments.map(({ entry }) => entry.hash));
-      for (const [i, segment] of segments.entries()) yield { ...segment, locator: locators[i] as Locator };
+      const isOwn = locator !== undefined;
+      const locators = isOwn ? [locator] : await chunks.locate(segments.map(({ entry }) => entry.hash));
+      for (const [i, segment] of segments.entries())
+        yield { ...segment, sought: { entry: segment.entry, locator: locators[i], holder, isOwn } };
     };
+    const loadNode = (entry: ManifestEntry) => chunks.loadNode(entry, holder);
     for await (const segment of walkRange(range.manifest, range.start, range.length, loadNode)) {
       batch.push(segment);
       if (batch.length === LOOKUP_BATCH) yield* flush();
@@ -74,7 +79,7 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
     if (batch.length > 0) yield* flush();
   }
 
-  function begin({ entry, locator, offsetInChunk, length }: Located, signal: AbortSignal | undefined): Piece {
+  function begin({ sought, offsetInChunk, length }: Located, signal: AbortSignal | undefined): Piece {
     const buffer = pool.take(length);
     const options = {
       start: offsetInChunk,
@@ -82,14 +87,14 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
       into: buffer.subarray(0, length),
       ...(signal === undefined ? {} : { signal }),
     };
-    const bytes = chunks.read(entry.hash, locator, options);
+    const bytes = chunks.read(sought, options);
     // whoever waits for the piece is told; one that is dropped after an error is nobody's
     bytes.catch(() => undefined);
     return { buffer, bytes };
   }
 
   return {
-    loadNode,
+    loadNode: (entry, holder) => chunks.loadNode(entry, holder),
     readRange: (range) =>
       stream(
         begun(located(range), pool, (piece) => begin(piece, range.signal)),
@@ -99,7 +104,12 @@ export function createObjectReader(deps: ReaderDeps): ObjectReader {
     readNow({ manifest, locator, start: from, length }) {
       const isSmall = locator !== undefined && totalSpan(manifest) <= NOW_MAX_BYTES;
       if (!isSmall) return length === 0 ? new Uint8Array(0) : undefined;
-      return deps.chunkStore.readNow?.(locator)?.subarray(from, from + length);
+      try {
+        return deps.chunkStore.readNow?.(locator)?.subarray(from, from + length);
+      } catch (error) {
+        if (isSkerryError(error, 'Corrupt') || isSkerryError(error, 'NotFound')) return undefined;
+        throw error;
+      }
     },
   };
 }

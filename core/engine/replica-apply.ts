@@ -4,6 +4,7 @@ import type { ApplyLocal } from './apply-context.ts';
 import type { CommitContext } from './committer.ts';
 import { chunkKey, fetchKey } from './keys.ts';
 import { readsOfOp } from './op-reads.ts';
+import { pendingLocal, type Visibility } from './records.ts';
 import type { ApplyReport, BatchApplier, WireOp, ReplicaDeps } from './replica-types.ts';
 
 interface Stored {
@@ -20,7 +21,10 @@ export function applyBatches(deps: ReplicaDeps): BatchApplier {
         const report = await deps.committer.commit<ApplyReport>({
           reads: readsOfAll(stored),
           appended: locators,
-          decide: (context) => ({ outcomes: stored.map((one) => applyOne(context, one)), vector: context.vector() }),
+          decide: (context) => ({
+            outcomes: stored.map((one) => applyOne(context, one, deps.visibility)),
+            vector: context.vector(),
+          }),
         });
         await freeUnused(deps, stored, report);
         return report;
@@ -63,8 +67,12 @@ function readsOfAll(stored: readonly Stored[]): MetaReads {
   return { keys: reads.flatMap(({ keys }) => keys), ranges: reads.flatMap(({ ranges }) => ranges) };
 }
 
-function applyOne(context: CommitContext, { op, locator }: Stored): ApplyReport['outcomes'][number] {
-  const local = localOf(context, op, locator);
+function applyOne(
+  context: CommitContext,
+  { op, locator }: Stored,
+  visibility: Visibility | undefined,
+): ApplyReport['outcomes'][number] {
+  const local = localOf(context, op, locator, visibility);
   const outcome = context.apply(op, local);
   if (outcome === 'applied' && local.version?.pending && isPut(op)) {
     const { bucket, key } = op.body;
@@ -74,14 +82,19 @@ function applyOne(context: CommitContext, { op, locator }: Stored): ApplyReport[
 }
 
 /** Where the bytes of an arriving version are: with it, here already by content, or still to be fetched. */
-function localOf({ txn }: CommitContext, op: Op, locator: Locator | undefined): ApplyLocal {
+function localOf(
+  { txn }: CommitContext,
+  op: Op,
+  locator: Locator | undefined,
+  visibility: Visibility | undefined,
+): ApplyLocal {
   if (!isPut(op) || !op.body.content) return {};
   if (locator !== undefined) return { version: { locator } };
   const { manifest, partsManifest } = op.body.content;
   const isHere = [...manifest, ...(partsManifest ?? [])].every(
     ({ hash, span }) => span === undefined && txn.get(chunkKey(hash)) !== undefined,
   );
-  return isHere ? {} : { version: { pending: true } };
+  return isHere ? {} : { version: pendingLocal(visibility) };
 }
 
 /** Bodies of ops that changed nothing were stored for nothing. */

@@ -1,6 +1,15 @@
 /** The bytes of versions between sites: what is missing here, what arrived, what a peer may have. */
-import { SkerryError, type ChunkHash, type Locator, type MetaRange, type Stamp } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type ChunkHash,
+  type Locator,
+  type MetaRange,
+  type MetaReader,
+  type Stamp,
+} from '../contracts/index.ts';
 import { placeChunks } from './chunk-refs.ts';
+import type { CommitContext } from './committer.ts';
+import type { DamagedBody } from './damage.ts';
 import { KeyState } from './key-state.ts';
 import {
   chunkKey,
@@ -30,7 +39,10 @@ export function moveChunks(deps: ReplicaDeps): ChunkMover {
     pending: (limit, after) => listPending(deps, limit, after),
     async missing(hashes) {
       const rows = await deps.reader.get(hashes.map(chunkKey));
-      return hashes.filter((_, i) => rows[i] === undefined);
+      return hashes.filter((_, i) => {
+        const row = rows[i];
+        return row === undefined || deps.damage.has(decodeRecord<ChunkRow>(row).locator);
+      });
     },
     async children(entry) {
       const chunk = await readRow(deps, entry.hash);
@@ -45,9 +57,10 @@ export function moveChunks(deps: ReplicaDeps): ChunkMover {
       try {
         // the row first: it alone knows a manifest node, whose entries the asker has to hold
         const shared = await readRow(deps, hash);
-        if (shared) return shared;
-        const bytes = holder && (await readBody(deps, hash, holder));
-        return bytes && { kind: 'data', bytes };
+        if (shared || holder === undefined) return shared;
+        const bytes = await readBody(deps, hash, holder);
+        // It may have come meanwhile, and be a manifest node.
+        return (await readRow(deps, hash)) ?? (bytes && { kind: 'data', bytes });
       } finally {
         endRead();
       }
@@ -66,8 +79,8 @@ async function readRow(
 }
 
 /** The record of a version wherever this site keeps it: current, older, shown meanwhile, or lost to a conflict. */
-async function findRecord(
-  { reader }: ReplicaDeps,
+export async function findRecord(
+  { reader }: { readonly reader: Pick<MetaReader, 'get'> },
   { bucket, key, stamp }: VersionRef,
 ): Promise<VersionRecord | undefined> {
   const [head, older, conflict] = await reader.get([
@@ -130,20 +143,29 @@ function forget({ committer }: ReplicaDeps, stamps: readonly Stamp[]): Promise<v
 
 const holdersOf = (hash: ChunkHash): MetaRange => ({ space: 'refs', ...tupleRange(refPrefix(hash)), limit: 1 });
 
+interface Relocation {
+  readonly body: DamagedBody;
+  readonly to: Locator;
+}
+
 async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): Promise<void> {
-  const { chunkStore, committer, hashing } = deps;
+  const { chunkStore, committer, hashing, damage } = deps;
   for (const { hash, bytes } of chunks) {
     const digest = Buffer.from(await hashing.hashAsync('sha256', bytes)).toString('hex');
     if (hash !== `sha256:${digest}`)
       throw new SkerryError('ChecksumMismatch', 'a fetched chunk is not what its hash says', { details: { hash } });
   }
-  const locators = await chunkStore.append(chunks.map(({ hash, kind, bytes }) => ({ hash, kind, data: [bytes] })));
+  const bodies = chunks.flatMap((chunk) => damage.bodies(chunk.hash).map((body) => ({ chunk, body })));
+  const appended = [...chunks, ...bodies.map(({ chunk }) => chunk)];
+  const locators = await chunkStore.append(appended.map(({ hash, kind, bytes }) => ({ hash, kind, data: [bytes] })));
   const placements = chunks.map((chunk, i) => placementOf(chunk, locators[i] as Locator));
+  const relocations = bodies.map(({ body }, i) => ({ body, to: locators[chunks.length + i] as Locator }));
   try {
-    await committer.commit({
+    const repaired = await committer.commit({
       reads: { keys: chunks.map(({ hash }) => chunkKey(hash)), ranges: chunks.map(({ hash }) => holdersOf(hash)) },
       appended: locators,
       decide({ txn, effects }) {
+        const rows = chunks.map(({ hash }) => txn.record<ChunkRow>(chunkKey(hash)));
         placeChunks({ txn, effects }, placements);
         for (const { hash } of chunks) {
           // Whoever asked for it may have been superseded meanwhile.
@@ -151,12 +173,25 @@ async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): 
           txn.set(garbageKey(hash), new Uint8Array(0));
           effects.garbage = true;
         }
+        const replaced = rows.filter((row) => row && effects.isDamaged(row.locator)).length;
+        return replaced + relocations.filter((relocation) => relocate({ txn, effects }, relocation)).length;
       },
     });
+    damage.repaired(repaired);
   } catch (error) {
     await chunkStore.free(locators);
     throw error;
   }
+}
+
+/** A small body that belongs to one version: the version is told where its good bytes are. */
+function relocate(context: Pick<CommitContext, 'txn' | 'effects'>, { body, to }: Relocation): boolean {
+  const { locator, version } = body;
+  const state = new KeyState({ ...context, newest: false }, version.bucket, version.key);
+  const isMoved = state.relocate(version.stamp, locator, to);
+  if (isMoved) state.save();
+  context.effects.freed.push(isMoved ? locator : to);
+  return isMoved;
 }
 
 function placementOf({ hash, kind, bytes }: FetchedChunk, locator: Locator): Placement {

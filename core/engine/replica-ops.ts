@@ -1,9 +1,17 @@
 /** Serving ops: what a peer lacks, in stamp order, small bodies with them. */
-import type { MetaKey, Op, Origin, VersionPut, VersionVector } from '../contracts/index.ts';
+import {
+  isSkerryError,
+  type ChunkHash,
+  type MetaKey,
+  type Op,
+  type Origin,
+  type VersionPut,
+  type VersionVector,
+} from '../contracts/index.ts';
 import { clockKey, oplogKey, oplogPrefix, trimmedKey, tupleRange } from './keys.ts';
 import { HLC_ZERO } from './hlc.ts';
 import { readBody } from './replica-chunks.ts';
-import type { Cut, OpServer, OpsPage, PageLimit, WireOp, ReplicaDeps } from './replica-types.ts';
+import type { Cut, OpServer, OpsPage, PageLimit, VersionRef, WireOp, ReplicaDeps } from './replica-types.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
 import { EMPTY_VECTOR, seqOf } from './vector.ts';
 
@@ -74,7 +82,7 @@ async function withBodies(deps: ReplicaDeps, ops: readonly Op[], maxBytes: numbe
   return page;
 }
 
-/** The body of a small version that is still here; a version that was superseded needs none. */
+/** The body of a small version that is still here, and whole; a version that was superseded needs none. */
 function inlineBody(deps: ReplicaDeps, { body, stamp }: Op): Promise<Uint8Array | undefined> | undefined {
   if (body.type !== 'version.put') return undefined;
   const { bucket, key, content } = body satisfies VersionPut;
@@ -84,5 +92,15 @@ function inlineBody(deps: ReplicaDeps, { body, stamp }: Op): Promise<Uint8Array 
     more.length === 0 &&
     entry.span === undefined &&
     entry.length <= (deps.shipInlineMaxBytes ?? SHIP_INLINE_MAX_BYTES);
-  return isSmall ? readBody(deps, entry.hash, { bucket, key, stamp }) : undefined;
+  return isSmall ? soundBody(deps, entry.hash, { bucket, key, stamp }) : undefined;
+}
+
+/** Ops do not wait for a body that is damaged here: the peer looks for it elsewhere. */
+async function soundBody(deps: ReplicaDeps, hash: ChunkHash, version: VersionRef): Promise<Uint8Array | undefined> {
+  try {
+    return await readBody(deps, hash, version);
+  } catch (error) {
+    if (isSkerryError(error, 'Corrupt') || isSkerryError(error, 'NotFound')) return undefined;
+    throw error;
+  }
 }

@@ -16,7 +16,9 @@ import type {
   MetaReader,
 } from '../contracts/index.ts';
 import type { ApplyOutcome, Committer } from './committer.ts';
+import type { Damage } from './damage.ts';
 import type { Reclaimer } from './reclaim.ts';
+import type { Visibility } from './records.ts';
 
 /** A consistent reading of what a site has applied. */
 export interface Cut {
@@ -91,13 +93,13 @@ export interface BatchApplier {
 export interface ChunkMover {
   /** Versions with missing bytes, oldest first, after the given stamp; those that nobody needs any more are forgotten. */
   pending(limit: number, after?: Stamp): Promise<readonly PendingVersion[]>;
-  /** Which of these chunks this site does not have, in the given order. */
+  /** Which of these chunks this site does not have, or has only damaged, in the given order. */
   missing(hashes: readonly ChunkHash[]): Promise<readonly ChunkHash[]>;
   /** Entries under a manifest node that is here. */
   children(entry: ManifestEntry): Promise<readonly ManifestEntry[]>;
   /**
    * Stores chunks that were fetched for a pending version, durably. `ChecksumMismatch` when bytes and hash differ, and stores none.
-   * Chunks that are here already are ignored.
+   * Chunks that are here already are ignored, unless they are damaged: then they take the place of those.
    */
   storeChunks(chunks: readonly FetchedChunk[]): Promise<void>;
   /** All bytes of a pending version are here: it becomes visible. Idempotent; a version that is gone is fine. */
@@ -121,4 +123,7 @@ export interface ReplicaDeps {
   readonly origin: Origin;
   /** Bodies up to this size travel with their op, bytes; default 8 KiB. */
   readonly shipInlineMaxBytes?: number;
+  readonly damage: Damage;
+  /** When versions that arrive are shown; default `complete`. */
+  readonly visibility?: Visibility;
 }

@@ -73,7 +73,7 @@ async function storeAndCommit(
 ): Promise<ResolvedConflict> {
   const ready: ReadyStep[] = [];
   try {
-    for (const step of steps) ready.push(await storeStep(deps, step));
+    for (const step of steps) ready.push(await storeStep(deps, input, step));
     const result = await deps.committer.commit(resolveIntent(input, known, ready));
     for (const { stored } of ready) stored?.settled();
     return result;
@@ -83,10 +83,11 @@ async function storeAndCommit(
   }
 }
 
-async function storeStep(deps: ObjectsDeps, step: Step): Promise<ReadyStep> {
+async function storeStep(deps: ObjectsDeps, { bucket, key }: ResolveConflictInput, step: Step): Promise<ReadyStep> {
   if (step.do !== 'put' || !step.source.content) return { step };
   const record = { ...step.source, content: step.source.content };
-  return { step, stored: await copyBytes(deps, {}, { record }) };
+  const info = { bucket, key, stamp: record.stamp };
+  return { step, stored: await copyBytes(deps, {}, { record, info }) };
 }
 
 function resolveIntent(

@@ -14,7 +14,6 @@ export interface LedgeredChunkStore extends ChunkStore {
 export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
   const unsynced = new Set<Locator>();
   const lost = new Set<Locator>();
-  const { readNow } = store;
   return {
     isLost: (locator) => lost.has(locator),
     async append(records) {
@@ -41,7 +40,7 @@ export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
       await store.free(locators);
     },
     read: (locator, options) => store.read(locator, options),
-    ...(readNow ? { readNow: (locator: Locator) => readNow.call(store, locator) } : {}),
+    ...(store.readNow ? { readNow: (locator: Locator) => store.readNow?.(locator) } : {}),
     scan: (options) => store.scan(options),
     usage: () => store.usage(),
     open: () => store.open(),

@@ -113,14 +113,14 @@ export const mergeMutations: readonly Mutation[] = [
     'pendingShown',
     'rule 13: a version is current when its bytes are here',
     'records.ts',
-    'return head?.local?.pending ? head.shadow?.record : head;',
+    'return head && isHidden(head) ? head.shadow?.record : head;',
     'return head;',
   ),
   inMerge(
     'completedWithoutFetch',
     'rule 13: bytes first, then visible',
     'replica-apply.ts',
-    'return isHere ? {} : { version: { pending: true } };',
+    'return isHere ? {} : { version: pendingLocal(visibility) };',
     'return {};',
   ),
   inMerge(

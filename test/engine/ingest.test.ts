@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import * as fc from 'fast-check';
 import { SkerryError, type BodySource, type ChunkHash } from '../../core/contracts/index.ts';
+import { createDamage } from '../../core/engine/damage.ts';
 import { createIngest, type Ingested, type IngestOptions } from '../../core/engine/ingest.ts';
 import { chunkKey } from '../../core/engine/keys.ts';
 import { createPins } from '../../core/engine/pins.ts';
@@ -21,7 +22,15 @@ function bench(options: IngestOptions = {}) {
   const chunkStore = new FakeChunkStore();
   const reader = new FakeMetaStore();
   const pins = createPins();
-  const ingest = createIngest({ chunkStore, reader, pins, hashing, logger: silentLogger, options });
+  const ingest = createIngest({
+    chunkStore,
+    reader,
+    pins,
+    damage: createDamage(),
+    hashing,
+    logger: silentLogger,
+    options,
+  });
   const stored = (done: Ingested): Buffer =>
     Buffer.concat(
       done.manifest.map(({ hash, length }) => {

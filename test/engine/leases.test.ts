@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import type { MetaReader, Op } from '../../core/contracts/index.ts';
 import { oplogPrefix, trimmedKey, tupleRange } from '../../core/engine/keys.ts';
 import { createLeases } from '../../core/engine/leases.ts';
+import { createDamage } from '../../core/engine/damage.ts';
 import { serveOps } from '../../core/engine/replica-ops.ts';
 import { createReclaimer } from '../../core/engine/reclaim.ts';
 import { ledgerSyncs } from '../../core/engine/sync-ledger.ts';
@@ -62,7 +63,15 @@ describe('ops that are trimmed while they are read', () => {
     const chunkStore = ledgerSyncs(new FakeChunkStore());
     const reclaimer = createReclaimer({ chunkStore, logger: silentLogger });
     const committer = committerOf(metaStore, dot.origin);
-    const deps = { reader: trimming, committer, chunkStore, hashing, reclaimer, origin: dot.origin };
+    const deps = {
+      reader: trimming,
+      committer,
+      chunkStore,
+      hashing,
+      reclaimer,
+      damage: createDamage(),
+      origin: dot.origin,
+    };
     const page = await serveOps(deps).opsAfter({}, { maxOps: 10, maxBytes: 1e6 });
     assert.deepEqual(page, { kind: 'gap', origin: dot.origin, trimmedTo: 2 });
     await committer.close();

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import * as fc from 'fast-check';
 import { isSkerryError, type ChunkHash, type Manifest, type ManifestEntry } from '../../core/contracts/index.ts';
+import { createDamage } from '../../core/engine/damage.ts';
+import { createHealing } from '../../core/engine/healing.ts';
 import { chunkKey } from '../../core/engine/keys.ts';
 import { wrapManifest } from '../../core/engine/manifest.ts';
 import { createObjectReader } from '../../core/engine/read-object.ts';
 import { encodeRecord } from '../../core/engine/records.ts';
 import { createNodeHashing } from '../../core/kernel/runtime/hashing.ts';
-import { FakeChunkStore, FakeMetaStore } from './fake-stores.ts';
+import { FakeChunkStore, FakeMetaStore, silentLogger } from './fake-stores.ts';
 
 const { hashing, close } = createNodeHashing();
 after(close);
@@ -29,7 +31,14 @@ async function bench(lengths: readonly number[], topMax = 32, memoryBytes?: numb
   }
   const { manifest, nodes } = wrapManifest(entries, hashing, topMax);
   for (const node of nodes) await put('node', node.hash, node.bytes);
-  const objects = createObjectReader({ chunkStore, reader, ...(memoryBytes === undefined ? {} : { memoryBytes }) });
+  const replica = { readChunk: async () => undefined, storeChunks: async () => undefined };
+  const healing = createHealing({ reader, replica, damage: createDamage(), logger: silentLogger });
+  const objects = createObjectReader({
+    chunkStore,
+    reader,
+    healing,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  });
   return { chunkStore, reader, objects, manifest, entries, whole };
 }
 

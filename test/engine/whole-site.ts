@@ -29,6 +29,7 @@ export interface WholeSiteOptions {
   /** Methods in place of silence. */
   readonly logger?: Partial<Logger>;
   readonly timers?: Timers;
+  readonly visibility?: 'complete' | 'eager';
 }
 
 export const BUCKET = 'bucket';
@@ -40,6 +41,7 @@ export async function wholeSite({
   conflictResolver,
   logger,
   timers,
+  visibility = 'complete',
   ...ingest
 }: WholeSiteOptions = {}): Promise<WholeSite> {
   const { runtime, close } = createNodeRuntime(silentLogger);
@@ -63,7 +65,7 @@ export async function wholeSite({
     hooks: { beforeWrite: () => undefined, committed: () => {} },
     logger: { ...silentLogger, ...logger },
     ...(timers ? { timers } : {}),
-    options: { ingest, ...(keepOps === undefined ? {} : { keepOps }) },
+    options: { ingest, visibility, ...(keepOps === undefined ? {} : { keepOps }) },
     ...(conflictResolver ? { conflictResolver } : {}),
     partMinBytes,
   };

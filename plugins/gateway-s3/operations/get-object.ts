@@ -217,7 +217,27 @@ async function answer(
   const done = () => opened.close();
   if (length === 0) return { status, headers, done };
   const now = opened.readNow(range.start, length);
-  return { status, headers, body: now ?? opened.read(range.start, length, request.signal), done };
+  if (now !== undefined) return { status, headers, body: now, done };
+  const body = await begun(opened.read(range.start, length, request.signal));
+  return { status, headers, body: body.pieces, done: () => (body.end(), opened.close()) };
+}
+
+/** The first piece is here before the head goes out: bytes that cannot be had are then still told by a status. */
+async function begun(
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<{ readonly pieces: AsyncIterable<Uint8Array>; readonly end: () => void }> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  let first: IteratorResult<Uint8Array> | undefined = await iterator.next();
+  const rest: AsyncIterator<Uint8Array> = {
+    async next() {
+      const next = first ?? (await iterator.next());
+      first = undefined;
+      return next;
+    },
+    return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+  };
+  // what was read ahead is given back, also when nobody came for the first piece
+  return { pieces: { [Symbol.asyncIterator]: () => rest }, end: () => void iterator.return?.() };
 }
 
 /** GET /bucket/key */
