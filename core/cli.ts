@@ -22,4 +22,5 @@ process.exitCode = await main(process.argv.slice(2), {
   version,
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
+  progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\u001b[K${text}`) : undefined,
 });

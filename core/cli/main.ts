@@ -2,6 +2,7 @@
 import yargs, { type Argv } from 'yargs';
 import { bucketCommand } from './commands/bucket.ts';
 import { configCommand } from './commands/config.ts';
+import { demoCommand } from './commands/demo.ts';
 import { initCommand } from './commands/init.ts';
 import { keyCommand } from './commands/key.ts';
 import { pluginsCommand } from './commands/plugins.ts';
@@ -18,6 +19,7 @@ import type { GlobalOptions, Terminal } from './terminal.ts';
 
 const COMMANDS: readonly MakeCommand[] = [
   serveCommand,
+  demoCommand,
   initCommand,
   configCommand,
   pluginsCommand,

@@ -11,6 +11,8 @@ export interface Terminal {
   out(text: string): void;
   /** The same to standard error. */
   err(text: string): void;
+  /** Shows what is going on in the last line of standard error, in place of what it showed before; '' clears it. Absent where that is no terminal. */
+  readonly progress?: ((text: string) => void) | undefined;
 }
 
 /** Options that every command takes. */

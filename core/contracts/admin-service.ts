@@ -42,6 +42,8 @@ export interface SiteStatus {
   readonly reason?: string;
   readonly addresses: readonly string[];
   readonly vector: VersionVector;
+  /** Of all that the site replicates, at `vector`: sites of equal vectors must show equal digests (rule 16). Hex. */
+  readonly digest: string;
   readonly counters: {
     readonly buckets: number;
     readonly objects: number;

@@ -1,6 +1,6 @@
 /** Reading the digest: leaves as commits have kept them, entities as they are, and the count that checks the one by the other. */
 import { hash } from 'node:crypto';
-import type { MetaReader, Stamp } from '../contracts/index.ts';
+import type { MetaReader, MetaStore, Stamp, VersionVector } from '../contracts/index.ts';
 import { readEntities, type CutEntity } from './cut-entities.ts';
 import {
   LEAVES,
@@ -14,7 +14,9 @@ import {
   versionDigest,
   type Digest,
 } from './digest.ts';
-import { bucketKey } from './keys.ts';
+import { bucketKey, clockKey } from './keys.ts';
+import { decodeRecord, type ClockRecord } from './records.ts';
+import { EMPTY_VECTOR } from './vector.ts';
 
 /** Where an entity is in the digest. Versions of one key, live or lost, share a leaf. */
 export type EntityPath =
@@ -49,6 +51,16 @@ export function rootOf(leaves: DigestLeaves): string {
 
 export async function digestRoot(reader: MetaReader): Promise<string> {
   return rootOf(await digestLeaves(reader));
+}
+
+/** What a site has seen and the digest of what it made of it, of one moment. */
+export async function digestAtVector(
+  metaStore: Pick<MetaStore, 'snapshot'>,
+): Promise<{ readonly vector: VersionVector; readonly digest: string }> {
+  await using cut = await metaStore.snapshot();
+  const [row] = await cut.get([clockKey]);
+  const vector = row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
+  return { vector, digest: await digestRoot(cut) };
 }
 
 /** Entities of these leaves (all, if not given), by a scan of the whole state. The reader must be a snapshot. */

@@ -1,5 +1,6 @@
 /** What a site says of itself. */
 import type { SiteStatus } from '../contracts/index.ts';
+import { digestAtVector } from '../engine/digest-tree.ts';
 import { originOf } from '../engine/stamp.ts';
 import { allBuckets, countUploads } from './admin-service.ts';
 import type { LoadedConfig } from './config/types.ts';
@@ -12,7 +13,7 @@ import { VERSION } from './version.ts';
 export interface StatusDeps {
   readonly loaded: LoadedConfig;
   readonly directory: DataDirectory;
-  readonly graph: Pick<SiteGraph, 'engine' | 'chunkStore'>;
+  readonly graph: Pick<SiteGraph, 'engine' | 'metaStore' | 'chunkStore'>;
   readonly health: PhaseHealth;
   readonly host: Host;
   readonly startedAtMs: number;
@@ -22,9 +23,9 @@ export interface StatusDeps {
 /** Counts are read from the stores: buckets, objects and bytes from counters, uploads by listing them. */
 export async function siteStatus(deps: StatusDeps): Promise<SiteStatus> {
   const { loaded, directory, graph, health, host, startedAtMs, addresses } = deps;
-  const { engine, chunkStore } = graph;
-  const [vector, counts, storage, uploads] = await Promise.all([
-    engine.vector(),
+  const { engine, metaStore, chunkStore } = graph;
+  const [state, counts, storage, uploads] = await Promise.all([
+    digestAtVector(metaStore),
     engine.counts(),
     chunkStore.usage(),
     uploadsOf(graph),
@@ -38,7 +39,7 @@ export async function siteStatus(deps: StatusDeps): Promise<SiteStatus> {
     dataDir: directory.path,
     ...health.ready(),
     addresses,
-    vector,
+    ...state,
     counters: { buckets: counts.buckets, objects: counts.objects, objectBytes: counts.objectBytes, uploads },
     storage,
     memoryBytes: host.memoryBytes(),

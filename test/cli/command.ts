@@ -33,7 +33,8 @@ function cleanEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessE
   return { ...Object.fromEntries(kept), NO_COLOR: '1', NODE_COMPILE_CACHE: compileCache, ...extra };
 }
 
-function start(args: readonly string[], { cwd, env }: Where): ChildProcessByStdio<null, Readable, Readable> {
+/** The command as it runs. */
+export function start(args: readonly string[], { cwd, env }: Where): ChildProcessByStdio<null, Readable, Readable> {
   return spawn(process.execPath, [CLI, ...args], { cwd, env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
 }
 

@@ -32,6 +32,7 @@ function statusText(status: SiteStatus, running: boolean): string {
     ['version', status.version],
     ['buckets', String(counters.buckets)],
     ['objects', `${counters.objects} (${bytes(counters.objectBytes)})`],
+    ['digest', status.digest],
     ['open uploads', String(counters.uploads)],
     ['stored', `${bytes(storage.liveBytes)} live, ${bytes(storage.deadBytes)} to reclaim${free}`],
     ...(running ? ([['memory', bytes(status.memoryBytes)]] as const) : []),
