@@ -9,6 +9,7 @@ import type { CallRecord } from '../workload/history.ts';
 export interface SiteView {
   readonly name: SiteId;
   readonly incarnation: Incarnation;
+  readonly clock: { wallMs(): number };
   /** Starts so far. */
   readonly boots: number;
   /** Power cuts so far. */
@@ -28,6 +29,7 @@ export interface WorldView {
   readonly sites: readonly SiteView[];
   readonly replicates: boolean;
   readonly movesBytes: boolean;
+  readonly network: { readonly met: { readonly corrupted: number } };
   /** A promise was broken. */
   fail(checker: string, message: string): void;
   /** Something rare happened that a run should meet sometimes. */

@@ -4,6 +4,8 @@ import type { Checker } from './checker.ts';
 import { convergenceChecker } from './convergence.ts';
 import { counterChecker } from './counters.ts';
 import { equalStateChecker } from './equal-state.ts';
+import { MAX_CLOCK_DRIFT_MS } from '../sim/engine-adapter.ts';
+import { futureChecker } from './future.ts';
 import { garbageChecker } from './garbage.ts';
 import { logChecker } from './logs.ts';
 import { opIdentityChecker } from './op-identity.ts';
@@ -20,6 +22,7 @@ export function createCheckers(seed: number): readonly Checker[] {
   return [
     vectorChecker(),
     stampChecker(),
+    futureChecker(MAX_CLOCK_DRIFT_MS),
     opIdentityChecker(),
     equalStateChecker(),
     stateChecker(),

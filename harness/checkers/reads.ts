@@ -59,9 +59,12 @@ function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteVie
     if (answer === current(ops)) return true;
     if (!ops.some(isForeign)) return false;
     if (answer === 'Unavailable') return !view.movesBytes;
-    // an older version, while the bytes of a newer one are still on their way here
-    const newest = answer === 'NoSuchKey' ? '' : answer;
-    const arrived = ops.filter((op) => !(isForeign(op) && op.body.type === 'version.put' && op.stamp > newest));
-    return view.movesBytes && answer === current(arrived);
+    // an older version, while the bytes of newer ones are still on their way here
+    const onTheirWay = ops.filter(
+      (op) => isForeign(op) && op.body.type === 'version.put' && op.body.content !== undefined,
+    );
+    const isPossible = ({ stamp }: Op): boolean =>
+      answer === current(ops.filter((op) => op.stamp < stamp || !onTheirWay.includes(op)));
+    return view.movesBytes && onTheirWay.some(isPossible);
   };
 }

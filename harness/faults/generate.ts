@@ -11,6 +11,8 @@ export interface FaultOptions {
   readonly forMs: number;
   /** Sites may lose everything and catch up from the others. */
   readonly recovers: boolean;
+  /** Frames may arrive damaged. */
+  readonly corrupts: boolean;
 }
 
 /** How often each kind comes in a seed that has it on. */
@@ -33,7 +35,7 @@ const DISK_FAULTS: Readonly<Record<DiskFaultKind, (draw: Draw) => number>> = {
   metaFails: (draw) => draw.between(0.05, 0.3),
 };
 
-const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 30_000] as const;
+const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 12_000] as const;
 
 export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
   const { seed, forMs } = options;
@@ -64,7 +66,7 @@ function kindsOf({ links, recovers }: FaultOptions): readonly FaultKind[] {
   ];
 }
 
-function makeFault(kind: FaultKind, draw: Draw, { sites, links }: FaultOptions): Fault {
+function makeFault(kind: FaultKind, draw: Draw, { sites, links, corrupts }: FaultOptions): Fault {
   const site = draw.pick(sites);
   const downMs = draw.chance(0.5) ? draw.between(1, 50) : draw.between(50, 3000);
   const survival = draw.pick([0, 0.1, 0.5, 0.9, 1]);
@@ -90,12 +92,12 @@ function makeFault(kind: FaultKind, draw: Draw, { sites, links }: FaultOptions):
     }
     case 'link': {
       const [from, to] = draw.pick(links);
-      return { kind, from, to, quality: makeQuality(draw), forMs: draw.between(500, 8000) };
+      return { kind, from, to, quality: makeQuality(draw, corrupts), forMs: draw.between(500, 8000) };
     }
   }
 }
 
-function makeQuality(draw: Draw) {
+function makeQuality(draw: Draw, corrupts: boolean) {
   return {
     delayMs: draw.pick([0, 1, 20, 150]),
     jitterMs: draw.pick([0, 5, 100, 600]),
@@ -103,5 +105,6 @@ function makeQuality(draw: Draw) {
     duplicate: draw.pick([0, 0.1, 0.5]),
     replayMs: draw.pick([10, 500, 8000]),
     cutShort: draw.pick([0, 0, 0.1, 0.5]),
+    corrupt: corrupts ? draw.pick([0, 0, 0.05, 0.3]) : 0,
   };
 }

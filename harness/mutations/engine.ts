@@ -93,13 +93,26 @@ export const engineMutations: readonly Mutation[] = [
     '',
   ),
   inEngine(
+    'lateReadersIgnored',
+    'a version that was opened stays readable',
+    'garbage.ts',
+    'if (!now || Buffer.compare(now, queued) !== 0) return false;',
+    '',
+  ),
+  inEngine(
     'droppedVersionLeaks',
     'space is given back',
     'chunk-refs.ts',
     'if (record.local?.locator !== undefined) context.effects.freed.push(record.local.locator);',
     '',
   ),
-  inEngine('releaseNotQueued', 'space is given back', 'chunk-refs.ts', 'txn.set(garbageKey(hash), QUEUED);', ''),
+  inEngine(
+    'releaseNotQueued',
+    'space is given back',
+    'chunk-refs.ts',
+    'txn.set(garbageKey(hash), Buffer.from(owner));',
+    '',
+  ),
   inEngine(
     'sharedChunkFreedWithVersion',
     'rule 14: nothing that is referenced is reclaimed',
@@ -115,7 +128,7 @@ export const engineMutations: readonly Mutation[] = [
     'nodeHoldsNothing',
     'rule 14: a manifest node holds its entries',
     'chunk-refs.ts',
-    'if (children && !known) holdEntries(context, children, refOwner.node(hash));',
+    'holdEntries(context, children, refOwner.node(hash));',
     '',
   ),
   inEngine(

@@ -1,7 +1,8 @@
 /** All planted bugs. */
 import { engineMutations } from './engine.ts';
 import { mergeMutations } from './merge.ts';
+import { replicationMutations } from './replication.ts';
 import type { Mutation } from './mutation.ts';
 
 export type { Mutation } from './mutation.ts';
-export const mutations: readonly Mutation[] = [...engineMutations, ...mergeMutations];
+export const mutations: readonly Mutation[] = [...engineMutations, ...mergeMutations, ...replicationMutations];

@@ -75,13 +75,6 @@ export const mergeMutations: readonly Mutation[] = [
     'hlc: clock.hlc, vector',
   ),
   inMerge(
-    'causesIgnored',
-    'rule 2: an op is applied after all that it had seen',
-    'committer.ts',
-    ' || !coversVector(vector, op.deps)) return',
-    ') return',
-  ),
-  inMerge(
     'duplicateApplied',
     'rule 2: apply is idempotent',
     'committer.ts',

@@ -12,10 +12,10 @@ export interface Score {
 }
 
 export interface ScoreOptions {
-  readonly start?: number;
+  readonly start?: number | undefined;
   /** Seeds to try at most; default 200. */
-  readonly seedsMax?: number;
-  readonly workers?: number;
+  readonly seedsMax?: number | undefined;
+  readonly workers?: number | undefined;
 }
 
 export async function scoreMutation(mutation: Mutation, options: ScoreOptions = {}): Promise<Score> {
@@ -37,23 +37,41 @@ export async function scoreMutation(mutation: Mutation, options: ScoreOptions = 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
+      /** Names, or worlds, with commas between; default all. */
       only: { type: 'string' },
       seeds: { type: 'string', default: '200' },
       start: { type: 'string', default: '1' },
+      workers: { type: 'string', default: '2' },
+      /** Print a table in Markdown at the end. */
+      table: { type: 'boolean', default: false },
     },
   });
-  const chosen = mutations.filter(({ name }) => values.only === undefined || name === values.only);
-  const start = Number(values.start);
-  console.log(`${chosen.length} planted bugs, at most ${values.seeds} seeds each from ${start} on`);
-  let survivors = 0;
+  const only = values.only?.split(',');
+  const chosen = mutations.filter(({ name, world }) => only?.some((one) => one === name || one === world) ?? true);
+  const [start, seedsMax, workers] = [values.start, values.seeds, values.workers].map(Number);
+  console.log(`${chosen.length} planted bugs, at most ${values.seeds} seeds each from ${values.start} on`);
+  const scores: Score[] = [];
   for (const mutation of chosen) {
-    const { seeds, noticed } = await scoreMutation(mutation, { start, seedsMax: Number(values.seeds) });
-    if (seeds === undefined) survivors++;
-    const count = seeds === undefined ? 'SURVIVES' : `${seeds} seeds`;
-    console.log(`${mutation.name.padEnd(28)} ${count.padEnd(10)} ${noticed.slice(0, 110).replaceAll('\n', ' ')}`);
+    const score = await scoreMutation(mutation, { start, seedsMax, workers });
+    scores.push(score);
+    console.log(`${mutation.name.padEnd(28)} ${countOf(score).padEnd(10)} ${noticedIn(score, 110)}`);
   }
-  console.log(`${chosen.length - survivors} of ${chosen.length} noticed`);
-  if (survivors > 0) process.exitCode = 1;
+  if (values.table) printTable(scores);
+  const survivors = scores.filter(({ seeds }) => seeds === undefined);
+  console.log(`${scores.length - survivors.length} of ${scores.length} noticed`);
+  if (survivors.length > 0) process.exitCode = 1;
+}
+
+const countOf = ({ seeds }: Score): string => (seeds === undefined ? 'SURVIVES' : `${seeds} seeds`);
+const noticedIn = ({ noticed }: Score, length: number): string => noticed.slice(0, length).replaceAll('\n', ' ');
+
+function printTable(scores: readonly Score[]): void {
+  console.log('| planted bug | rule that it breaks | world | seeds | noticed by |');
+  console.log('| --- | --- | --- | --- | --- |');
+  for (const { mutation, seeds, noticed } of scores) {
+    const by = seeds === undefined ? '' : noticed.slice(0, noticed.indexOf(':'));
+    console.log(`| \`${mutation.name}\` | ${mutation.rule} | ${mutation.world} | ${seeds ?? 'survives'} | ${by} |`);
+  }
 }
 
 if (import.meta.main) await main();

@@ -135,7 +135,8 @@ export class SimCall implements AsyncIterableIterator<Uint8Array> {
         if (this.#serverAbort.signal.aborted) return;
         if (this.#sent === fate.framesBeforeBreak) return this.#break(endpoint);
         this.#sent++;
-        this.#deliver(endpoint, checked(frame));
+        const { network, from, to } = this.#parts;
+        this.#deliver(endpoint, network.arriving(checked(frame), `${this.#identity}!${this.#sent}`, to, from));
         while (this.#sent - this.#taken > WINDOW_FRAMES && !this.#serverAbort.signal.aborted)
           await this.#changed.promise;
       }

@@ -5,9 +5,13 @@ import type { RunningSite, SiteAdapter, SitePorts } from './site.ts';
 /** Small, so that bodies of a few kilobytes span many chunks. */
 const INGEST = { chunkBytes: 128, tightChunkBytes: 64, dedupMinBytes: 48, memoryBytes: 64 * 1024 };
 
+/** Less than the default, so that ops from the future are soon let in. */
+export const MAX_CLOCK_DRIFT_MS = 5000;
+
 export const engineAdapter: SiteAdapter = {
   name: 'engine',
   replicates: false,
+  speaksProtocol: false,
   movesBytes: false,
   recovers: false,
   start: async (ports) => runningEngine(await startEngine(ports)),
@@ -20,7 +24,7 @@ export async function startEngine(ports: SitePorts, onCommitted: () => void = ()
     masterKey: new Uint8Array(32),
     configIdentities: [],
     hooks: { beforeWrite: () => undefined, committed: onCommitted },
-    options: { ingest: INGEST },
+    options: { ingest: INGEST, maxClockDriftMs: MAX_CLOCK_DRIFT_MS },
     partMinBytes: 1,
   };
   const engine = createEngine(deps);

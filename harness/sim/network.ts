@@ -20,6 +20,8 @@ export interface LinkQuality {
   readonly replayMs: number;
   /** The stream breaks behind one of its first frames. */
   readonly cutShort: number;
+  /** A frame arrives with its last byte changed. */
+  readonly corrupt: number;
 }
 
 export const CALM_LINK: LinkQuality = {
@@ -29,6 +31,7 @@ export const CALM_LINK: LinkQuality = {
   duplicate: 0,
   replayMs: 0,
   cutShort: 0,
+  corrupt: 0,
 };
 
 export interface Endpoint {
@@ -56,7 +59,7 @@ export class Network {
   /** Told when a link is cut, with the two host names. */
   readonly onCut = new Set<(from: string, to: string) => void>();
   /** Messages by what became of them. */
-  readonly met = { delivered: 0, dropped: 0, replayed: 0, brokenStreams: 0, cut: 0 };
+  readonly met = { delivered: 0, dropped: 0, replayed: 0, brokenStreams: 0, cut: 0, corrupted: 0 };
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -129,6 +132,17 @@ export class Network {
       replayMs: draw('duplicate') < quality.duplicate ? draw('replay') * quality.replayMs : undefined,
       framesBeforeBreak: draw('break') < quality.cutShort ? Math.floor(draw('frames') * 4) : undefined,
     };
+  }
+
+  /** The frame as it arrives. */
+  arriving(frame: Uint8Array, identity: string, from: string, to: string): Uint8Array {
+    const { corrupt } = this.#qualityOf(from, to);
+    const last = frame.length - 1;
+    if (last < 0 || rnd(this.#seed, 'fate-corrupt', identity) >= corrupt) return frame;
+    this.met.corrupted++;
+    const damaged = new Uint8Array(frame);
+    damaged[last] = (damaged[last] ?? 0) ^ 1;
+    return damaged;
   }
 
   delayMs(identity: string, from: string, to: string): number {

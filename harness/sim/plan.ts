@@ -17,6 +17,8 @@ export interface Plan {
   readonly topology: Topology;
   /** Pairs that know each other. */
   readonly links: readonly (readonly [string, string])[];
+  /** Who calls whom, `[from, to]`: both ways over a link, unless one end cannot be called (a site behind NAT only dials out). */
+  readonly dials: readonly (readonly [string, string])[];
   readonly steps: readonly ClientStep[];
   readonly faults: readonly PlannedFault[];
   /** Faults and clients end here, virtual milliseconds. */
@@ -37,6 +39,8 @@ export interface PlanOptions {
 const NAMES = ['waw', 'ber', 'lis', 'osl', 'rom'] as const;
 /** "120 simulated seconds after healing for up to five sites at a one-second poll". */
 const SETTLE_MS = 120_000;
+/** More than other sites let in (MAX_CLOCK_DRIFT_MS). */
+const FAR_AHEAD_MS = 9000;
 
 export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOptions = {}): Plan {
   const draw = new Draw(seed, 'plan');
@@ -45,11 +49,12 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
   const count = sitesMin + draw.below(sitesMax - sitesMin + 1);
   const names = NAMES.slice(0, count);
   const clocksAreOff = draw.chance(0.5);
+  const farAhead = draw.chance(0.12) ? draw.pick(names) : undefined;
   const sites = names.map((name): SiteSetup => ({
     name,
     chunkStore: draw.chance(0.25) ? 'fs' : 'memory',
     clock: {
-      offsetMs: clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
+      offsetMs: name === farAhead ? FAR_AHEAD_MS : clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
       driftPpm: clocksAreOff ? Math.round(draw.between(-500, 500)) : 0,
     },
   }));
@@ -62,15 +67,24 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     sites,
     topology,
     links,
+    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol),
     steps: generateSteps({
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
       removesBuckets: options.removesBuckets ?? true,
     }),
-    faults: generateFaults({ ...shared, links, recovers: adapter.recovers }),
+    faults: generateFaults({ ...shared, links, recovers: adapter.recovers, corrupts: adapter.speaksProtocol }),
     activeMs,
     settleMs: SETTLE_MS,
   };
+}
+
+function dialsOf(draw: Draw, links: Plan['links'], speaksProtocol: boolean): Plan['dials'] {
+  const oneWay = speaksProtocol && draw.chance(0.35) ? draw.between(0.2, 1) : 0;
+  return links.flatMap(([a, b]): Plan['dials'] => {
+    const both = [[a, b] as const, [b, a] as const];
+    return draw.chance(oneWay) ? [draw.pick(both)] : both;
+  });
 }
 
 function linksOf(topology: Topology, names: readonly string[]): readonly (readonly [string, string])[] {

@@ -23,6 +23,7 @@ const PENDING_MAX = 10;
 export const relayAdapter: SiteAdapter = {
   name: 'relay',
   replicates: true,
+  speaksProtocol: false,
   movesBytes: true,
   recovers: false,
   async start(ports) {

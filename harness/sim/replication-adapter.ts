@@ -2,7 +2,7 @@
 import { originOf } from '../../core/engine/stamp.ts';
 import type { ReplicationOptions } from '../../core/replication/options.ts';
 import { createReplication, type Replication } from '../../core/replication/replication.ts';
-import { runningEngine, startEngine } from './engine-adapter.ts';
+import { MAX_CLOCK_DRIFT_MS, runningEngine, startEngine } from './engine-adapter.ts';
 import type { SiteAdapter } from './site.ts';
 
 /** Small pages and short waits, so that rare paths are taken within seconds. */
@@ -14,11 +14,13 @@ const OPTIONS: Partial<ReplicationOptions> = {
   backoffMaxMs: 5000,
   chunkBatchMaxHashes: 5,
   fetchVersions: 3,
+  maxClockDriftMs: MAX_CLOCK_DRIFT_MS,
 };
 
 export const replicationAdapter: SiteAdapter = {
   name: 'replication',
   replicates: true,
+  speaksProtocol: true,
   movesBytes: true,
   recovers: false,
   async start(ports) {

@@ -50,6 +50,8 @@ export interface SiteAdapter {
   start(ports: SitePorts): Promise<RunningSite>;
   /** Sites exchange ops, so all of them must come to one state. */
   readonly replicates: boolean;
+  /** The real protocol: what others cannot come for is pushed, and what arrives is checked. */
+  readonly speaksProtocol: boolean;
   /** A site fetches the bytes of versions that it did not write. */
   readonly movesBytes: boolean;
   /** Sites may be wiped, restored from backups and cloned, and catch up. */

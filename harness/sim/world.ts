@@ -24,6 +24,8 @@ export interface Failure {
 
 /** How often running sites are looked at. */
 const LOOK_EVERY_MS = 500;
+/** How adapters log what replication tells of itself. */
+const FACT = 'replication: ';
 /** How long everything is given to come to rest once clients and faults are over. */
 const QUIET_MS = 3000;
 
@@ -63,6 +65,7 @@ export class World {
       sites: this.sites,
       replicates: adapter.replicates,
       movesBytes: adapter.movesBytes,
+      network,
       fail: (checker, message) => this.fail(checker, message),
       mark: (name) => this.mark(name),
     };
@@ -185,6 +188,7 @@ export class World {
 
   #onLog(line: LogLine): void {
     this.#trace.line(`${line.site} ${line.level} ${line.message}`);
+    if (line.message.startsWith(FACT)) this.mark(line.message);
     for (const checker of this.#checkers) checker.onLog?.(line, this.#view);
   }
 
@@ -199,9 +203,6 @@ export class World {
   }
 }
 
-function peersOf({ links }: Plan, name: string) {
-  return links.flatMap(([a, b]) => {
-    const other = a === name ? b : b === name ? a : undefined;
-    return other === undefined ? [] : [{ site: other, url: Network.urlOf(other) }];
-  });
+function peersOf({ dials }: Plan, name: string) {
+  return dials.filter(([from]) => from === name).map(([, to]) => ({ site: to, url: Network.urlOf(to) }));
 }
