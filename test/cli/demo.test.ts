@@ -77,9 +77,6 @@ describe('skerry demo', () => {
     withTemporary(async (where) => {
       const error = await skerryFails(['demo', '--wait', '0'], where);
       assert.equal(error.code, 'Timeout');
-      assert.match(
-        error.message,
-        /^after 0 s it is still not so that .+: \w+ lacks /,
-      );
+      assert.match(error.message, /^after 0 s it is still not so that .+: \w+ lacks /);
     }));
 });
