@@ -85,6 +85,7 @@ export function adminClient(target: AdminTarget): AdminService {
     replicationStatus: async () => call<ReplicationStatus>('GET', '/v1/replication'),
     pullFrom: async (site) => call<PulledOnce>('POST', peer(site, 'pull')),
     pushTo: async (site) => call<PushedOnce>('POST', peer(site, 'push')),
+    recover: async () => call<void>('POST', '/v1/replication/recover'),
     stop: async () => void (await call('POST', '/v1/stop')),
   };
 }

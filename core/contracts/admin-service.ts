@@ -94,6 +94,11 @@ export interface AdminService {
   pullFrom(peer: SiteId): Promise<PulledOnce>;
   /** Brings the peer everything that it lacks and takes now. */
   pushTo(peer: SiteId): Promise<PushedOnce>;
+  /**
+   * An operator vouches that nothing was written here since a backup was put back: the site goes on as a new origin without a proof by
+   * a peer (`Fenced.unproven`). `Conflict` when it does not wait for one, or when the histories are known to differ.
+   */
+  recover(): Promise<void>;
   /** Ask the site to stop gracefully. Resolves when the stop has begun. */
   stop(): Promise<void>;
 }

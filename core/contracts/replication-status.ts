@@ -59,8 +59,21 @@ export interface Fenced {
   readonly by: SiteId;
   readonly ownSeq: number;
   readonly knownSeq: number;
-  /** True: op `knownSeq` is another one there. */
+  /** True: op `knownSeq` is another one there, or the last one here is. */
   readonly diverged: boolean;
+  /**
+   * Peers that know more, but no longer have the op that would prove it to be the same history. Without such a proof the site stands
+   * still until an operator decides.
+   */
+  readonly unproven?: readonly SiteId[];
+  /** Up to here the two histories are the same, as far as could be found out. */
+  readonly sharedSeq?: number;
+  /** What no other site has from here, where the histories differ. */
+  readonly onlyHere?: {
+    readonly ops: number;
+    /** `bucket/key` or another entity, each once, at most 100. */
+    readonly names: readonly string[];
+  };
 }
 
 export interface FetchCounters {
@@ -80,8 +93,10 @@ export interface ReplicationStatus {
   readonly vector: VersionVector;
   /** What peers may call, where the site listens. */
   readonly addresses: readonly string[];
-  /** Set when replication stands still until the site starts as a new incarnation. */
+  /** Set while replication stands still because the site is to become a new origin, or cannot. */
   readonly fenced?: Fenced;
+  /** What the site wrote as other origins and lacks still: `seq` up to which. It accepts no writes before all is here. */
+  readonly takesBack?: VersionVector;
   readonly peers: readonly PeerStatus[];
   readonly quarantine: readonly Quarantined[];
   readonly pending: {

@@ -14,13 +14,13 @@ import {
   type SiteStatus,
 } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Replication } from '../replication/replication.ts';
+import type { RenewingReplication } from './renewing-replication.ts';
 import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
   readonly engine: Pick<Engine, 'objects' | 'identities' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
-  readonly replication: Replication | undefined;
+  readonly replication: RenewingReplication | undefined;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
   readonly requestStop: () => void;
@@ -96,13 +96,14 @@ export function createAdminService({ engine, auth, replication, status, requestS
     replicationStatus: async () => running(replication).status(),
     pullFrom: async (peer) => running(replication).pullOnce(peer),
     pushTo: async (peer) => running(replication).pushOnce(peer),
+    recover: async () => running(replication).recover(),
     async stop() {
       requestStop();
     },
   };
 }
 
-function running(replication: Replication | undefined): Replication {
+function running(replication: RenewingReplication | undefined): RenewingReplication {
   if (replication !== undefined) return replication;
   throw new SkerryError('Unavailable', 'nothing replicates here: the site is not running, or has no transport', {
     details: { hint: 'set plugins.transport and replication.peers, and start the site' },

@@ -30,7 +30,7 @@ import {
   transportOptions,
   type CommitSignal,
 } from './site-replication.ts';
-import type { Replication } from '../replication/replication.ts';
+import type { RenewingReplication } from './renewing-replication.ts';
 
 /** What a site gives to the graph. */
 export interface Given {
@@ -50,7 +50,7 @@ export interface SiteGraph {
   readonly chunkStore: ChunkStore;
   readonly conflictResolver: ConflictResolver;
   /** Absent where the site has no transport, and while it is opened for administration alone. */
-  readonly replication: Replication | undefined;
+  readonly replication: RenewingReplication | undefined;
   readonly engine: Engine;
   readonly auth: Auth;
   readonly admin: AdminService;

@@ -41,6 +41,12 @@ export class Past {
       .catch((error: unknown) => this.#deps.logger.error({ err: error }, 'what is missing could not be recorded'));
   }
 
+  /** Up to which `seq` of which origins, as far as it is known. */
+  lacking(): VersionVector {
+    const known = Object.entries(this.#deps.directory.missing).filter(([, seq]) => seq !== null);
+    return Object.fromEntries(known) as VersionVector;
+  }
+
   /** Whatever was begun is done. */
   settled(): Promise<void> {
     return this.#looking;

@@ -3,21 +3,26 @@
  * it was removed from the cluster, writes are refused at once, the site becomes a new origin, durably, replication begins anew
  * under it, and once everything that the site wrote before is back, writes are accepted again. Reads never stop.
  */
-import type {
-  Fenced,
-  Lifecycle,
-  Logger,
-  Origin,
-  PulledOnce,
-  PushedOnce,
-  ReplicationStatus,
-  SiteId,
-  Timers,
-  Transport,
+import {
+  SkerryError,
+  type Fenced,
+  type Lifecycle,
+  type Logger,
+  type Op,
+  type Origin,
+  type PulledOnce,
+  type PushedOnce,
+  type ReplicationStatus,
+  type SiteId,
+  type Timers,
+  type Transport,
 } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { WantedBytes } from '../engine/healing.ts';
 import { originOf } from '../engine/stamp.ts';
+import { seqOf } from '../engine/vector.ts';
 import type { Handshake, ReplicationFact } from '../replication/facts.ts';
+import type { Prover, Verdict } from '../replication/prover.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { Frontier } from '../replication/stability.ts';
 import type { DataDirectory } from './data-directory.ts';
@@ -27,11 +32,14 @@ import { Past } from './past.ts';
 /** A start waits so long for peers to say whether they know a past of this site that it lacks. */
 const GREETING_MAX_MS = 2000;
 const RETRY_MS = 5000;
+/** Of what only this site has, to be shown. */
+const NAMES_MAX = 100;
+const NAMES_MAX_BYTES = 1024 * 1024;
 
-/** A transport and what replicates over it, as the origin that the site is now. */
-export interface Stage {
+/** A transport and what runs over it, as the origin that the site is now. */
+export interface Stage<Part> {
   readonly transport: Transport;
-  readonly replication: Replication;
+  readonly part: Part;
 }
 
 export interface StageEvents {
@@ -41,11 +49,12 @@ export interface StageEvents {
 
 export interface RenewingDeps {
   readonly directory: DataDirectory;
-  readonly engine: Pick<Engine, 'adopt' | 'keeping' | 'vector'>;
+  readonly engine: Pick<Engine, 'adopt' | 'keeping' | 'vector' | 'replica' | 'replicaState'>;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Opens nothing. */
-  readonly stage: (events: StageEvents) => Stage;
+  /** Opens nothing. The same for the next one. */
+  readonly replication: (events: StageEvents) => Stage<Replication>;
+  readonly prover: () => Stage<Prover>;
 }
 
 /** Why writes are refused; the first one is told. */
@@ -59,7 +68,10 @@ export class RenewingReplication implements Replication {
   readonly #past: Past;
   readonly #abort = new AbortController();
   readonly #refusals: Refusals = {};
-  #stage: Stage;
+  #replication: Replication;
+  #prover: Prover | undefined;
+  #decided = Promise.withResolvers<Verdict>();
+  /** Of the present stage. */
   #parts: Lifecycle;
   /** What has begun, one after another. */
   #work: Promise<void> = Promise.resolve();
@@ -68,7 +80,7 @@ export class RenewingReplication implements Replication {
   constructor(deps: RenewingDeps) {
     this.#deps = deps;
     this.#past = new Past({ ...deps, onWait: (reason) => this.#refuse('past', reason) });
-    [this.#stage, this.#parts] = this.#newStage();
+    [this.#replication, this.#parts] = this.#begin();
   }
 
   /** Peers are asked for a past before anybody may write; those that cannot be reached hold nothing up. */
@@ -78,7 +90,7 @@ export class RenewingReplication implements Replication {
     await this.#parts.open();
     const greeting = new AbortController();
     const limit = this.#deps.timers.sleep(GREETING_MAX_MS, greeting.signal).catch(() => undefined); // greeted in time
-    await Promise.race([this.#stage.replication.greeted(), limit]);
+    await Promise.race([this.#replication.greeted(), limit]);
     greeting.abort();
     await this.#past.settled();
   }
@@ -87,55 +99,98 @@ export class RenewingReplication implements Replication {
     this.#abort.abort();
     await this.#parts.close();
     await this.#work;
+    await this.#parts.close(); // of a stage that was being opened
     await this.#past.settled();
   }
 
   wake(): void {
-    this.#stage.replication.wake();
+    this.#replication.wake();
     this.#past.look();
   }
 
   greeted(): Promise<void> {
-    return this.#stage.replication.greeted();
+    return this.#replication.greeted();
+  }
+
+  fetchChunk(chunk: WantedBytes): Promise<boolean> {
+    return this.#replication.fetchChunk(chunk);
   }
 
   frontier(): Promise<Frontier | undefined> {
-    return this.#stage.replication.frontier();
+    return this.#replication.frontier();
   }
 
   pullOnce(peer: SiteId): Promise<PulledOnce> {
-    return this.#stage.replication.pullOnce(peer);
+    return this.#replication.pullOnce(peer);
   }
 
   pushOnce(peer: SiteId): Promise<PushedOnce> {
-    return this.#stage.replication.pushOnce(peer);
+    return this.#replication.pushOnce(peer);
   }
 
   async status(): Promise<ReplicationStatus> {
-    const status = await this.#stage.replication.status();
-    return { ...status, ...(this.#fenced === undefined ? {} : { fenced: this.#fenced }) };
+    const status = await this.#replication.status();
+    const [fenced, takesBack] = [this.#fenced, this.#past.lacking()];
+    const unproven = this.#prover?.unproven() ?? [];
+    return {
+      ...status,
+      ...(this.#prover === undefined ? {} : { addresses: this.#prover.addresses() }),
+      ...(fenced === undefined ? {} : { fenced: { ...fenced, ...(unproven.length === 0 ? {} : { unproven }) } }),
+      ...(Object.keys(takesBack).length === 0 ? {} : { takesBack }),
+    };
   }
 
-  #newStage(): [Stage, Lifecycle] {
-    const { stage, logger } = this.#deps;
-    const made = stage({
+  /**
+   * Goes on as a new origin although nothing of the past is lost: what was written under this one is at other sites, and no more
+   * is to be (an evicted site). Returns at once; writes are refused until it is done.
+   */
+  abandon(reason: string): void {
+    const { directory, engine } = this.#deps;
+    const was = originOf(directory.site, directory.incarnation);
+    this.#refuse('fenced', reason);
+    this.#do(async () => {
+      await this.#parts.close();
+      if (originOf(directory.site, directory.incarnation) === was)
+        await directory.renew(seqOf((await engine.replicaState.tick()).vector, was));
+      await this.#goOn(was);
+    });
+  }
+
+  /** `Conflict` unless the site stands still for want of a proof. */
+  async recover(): Promise<void> {
+    const fenced = this.#fenced;
+    const [by] = this.#prover?.unproven() ?? [];
+    if (fenced === undefined || fenced.diverged || by === undefined)
+      throw new SkerryError('Conflict', 'there is nothing to decide: this site does not wait for a proof of its past', {
+        details: { fenced: fenced?.diverged === true ? 'diverged' : fenced !== undefined },
+      });
+    this.#decided.resolve({ kind: 'shared', by, knownSeq: fenced.knownSeq });
+  }
+
+  #begin(): [Replication, Lifecycle] {
+    const made = this.#deps.replication({
       onFact: (fact) => this.#heard(fact),
       onHandshake: ({ vector }) => this.#past.claimed(vector),
     });
+    return [made.part, this.#lifecycle(made)];
+  }
+
+  #lifecycle({ transport, part }: Stage<Lifecycle>): Lifecycle {
     const steps = [
-      { name: 'transport', part: made.transport },
-      { name: 'replication', part: made.replication },
+      { name: 'transport', part: transport },
+      { name: 'replication', part },
     ];
-    return [made, createLifecycle(steps, logger)];
+    return createLifecycle(steps, this.#deps.logger);
   }
 
   #heard(fact: ReplicationFact): void {
     if (fact.kind !== 'fenced' || this.#fenced !== undefined) return;
-    this.#fenced = fact;
+    const { by, ownSeq, knownSeq, diverged } = fact;
+    this.#fenced = { by, ownSeq, knownSeq, diverged };
     this.#refuse('fenced', reasonOf(fact));
     const { directory } = this.#deps;
     const was = originOf(directory.site, directory.incarnation);
-    if (!fact.diverged) this.#begin(() => this.#renew(was, fact.knownSeq));
+    this.#do(() => this.#recover(was));
   }
 
   #refuse(why: keyof Refusals, reason: string | undefined): void {
@@ -148,30 +203,97 @@ export class RenewingReplication implements Replication {
   }
 
   /** What fails is tried again: the disk may have room later, the address be free. */
-  #begin(step: () => Promise<void>): void {
+  #do(step: () => Promise<void>): void {
     this.#work = this.#work.then(step).catch(async (error: unknown) => {
       const { logger, timers } = this.#deps;
       logger.error({ err: error }, 'becoming a new origin failed; it is tried again');
       await timers.sleep(RETRY_MS, this.#abort.signal).catch(() => undefined); // closed
-      if (!this.#abort.signal.aborted) this.#begin(step);
+      if (!this.#abort.signal.aborted) this.#do(step);
     });
   }
 
   /** The process may end behind any of these steps: the next start goes on from there. */
-  async #renew(was: Origin, knownSeq: number): Promise<void> {
-    const { directory, engine, logger } = this.#deps;
+  async #recover(was: Origin): Promise<void> {
+    const { directory } = this.#deps;
     await this.#parts.close();
+    if (originOf(directory.site, directory.incarnation) === was) {
+      const verdict = await this.#verdict();
+      if (verdict === undefined) return;
+      if (verdict.kind === 'diverged') return this.#stand(was, verdict);
+      await this.#parts.close();
+      this.#prover = undefined;
+      await directory.renew(verdict.knownSeq);
+    }
+    await this.#goOn(was);
+  }
+
+  /** `undefined` when the site closes before there is one. */
+  async #verdict(): Promise<Verdict | undefined> {
+    if (this.#abort.signal.aborted) return undefined;
+    await this.#deps.engine.replicaState.tick(); // behind it nothing is written any more
+    const made = this.#deps.prover();
+    this.#prover = made.part;
+    this.#parts = this.#lifecycle(made);
+    await this.#parts.open();
+    this.#decided = Promise.withResolvers();
+    return Promise.race([made.part.verdict(), this.#decided.promise, whenAborted(this.#abort.signal)]);
+  }
+
+  /** Under its old name nothing of this may go out, and under a new one neither: others would never learn of it. */
+  async #stand(was: Origin, { by, knownSeq, sharedSeq }: Diverged): Promise<void> {
+    const { engine, logger } = this.#deps;
+    const ownSeq = seqOf(await engine.vector(), was);
+    const onlyHere = await opsOnlyHere(engine.replica, was, sharedSeq ?? 0);
+    const shared = sharedSeq === undefined ? {} : { sharedSeq };
+    this.#fenced = { by, ownSeq, knownSeq, diverged: true, onlyHere, ...shared };
+    this.#refuse('fenced', reasonOf(this.#fenced));
+    logger.error({ ...this.#fenced }, 'this site wrote on after it was restored or cloned: see docs/operations.md');
+  }
+
+  async #goOn(was: Origin): Promise<void> {
+    const { directory, engine, logger } = this.#deps;
     if (this.#abort.signal.aborted) return;
-    if (originOf(directory.site, directory.incarnation) === was) await directory.renew(knownSeq);
     engine.adopt(directory.incarnation);
     this.#past.look();
     await this.#past.settled();
-    [this.#stage, this.#parts] = this.#newStage();
+    [this.#replication, this.#parts] = this.#begin();
     await this.#parts.open();
     this.#fenced = undefined;
     this.#refuse('fenced', undefined);
     logger.warn({ was, incarnation: directory.incarnation }, 'this site goes on as a new origin');
   }
+}
+
+type Diverged = Extract<Verdict, { readonly kind: 'diverged' }>;
+
+function whenAborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
+
+async function opsOnlyHere(
+  replica: Pick<Engine['replica'], 'cut' | 'opsAfter'>,
+  origin: Origin,
+  after: number,
+): Promise<NonNullable<Fenced['onlyHere']>> {
+  const { vector } = await replica.cut();
+  const ops = seqOf(vector, origin) - after;
+  const names = new Set<string>();
+  for (let at = after; names.size < NAMES_MAX && at < seqOf(vector, origin);) {
+    const page = await replica.opsAfter({ ...vector, [origin]: at }, { maxOps: NAMES_MAX, maxBytes: NAMES_MAX_BYTES });
+    const own = page.kind === 'gap' ? [] : page.ops.filter(({ op }) => op.dot.origin === origin);
+    for (const { op } of own) if (names.size < NAMES_MAX) names.add(nameOf(op));
+    at = own.at(-1)?.op.dot.seq ?? seqOf(vector, origin);
+  }
+  return { ops, names: [...names] };
+}
+
+function nameOf({ body }: Op): string {
+  const { bucket, key, id, type } = body as { bucket?: string; key?: string; id?: string; type: string };
+  if (bucket !== undefined) return key === undefined ? bucket : `${bucket}/${key}`;
+  return `${type} ${id ?? ''}`.trimEnd();
 }
 
 function reasonOf({ by, ownSeq, knownSeq, diverged }: Fenced): string {

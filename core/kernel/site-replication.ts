@@ -4,6 +4,7 @@ import type { Logger, Runtime, Transport } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
 import { originOf } from '../engine/stamp.ts';
 import type { ReplicationFact } from '../replication/facts.ts';
+import { createProver, type Prover } from '../replication/prover.ts';
 import { createReplication, type Replication } from '../replication/replication.ts';
 import { replicationOptions } from './config/replication-options.ts';
 import type { LoadedConfig, LoadedPlugin } from './config/types.ts';
@@ -36,24 +37,29 @@ export interface SiteReplicationDeps {
   readonly commits: CommitSignal;
 }
 
-export function siteReplication(deps: SiteReplicationDeps): Replication {
+export function siteReplication(deps: SiteReplicationDeps): RenewingReplication {
   const { runtime, engine, commits } = deps;
   const logger = runtime.logger.child({ part: 'replication' });
   const replication = new RenewingReplication({
     ...deps,
     timers: runtime.timers,
     logger,
-    stage: (events) => stage(deps, logger, events),
+    replication: (events) => replicate(deps, logger, events),
+    prover: () => prove(deps, logger),
   });
   commits.listen(() => replication.wake());
   engine.keeping.useFrontier(() => replication.frontier());
   return replication;
 }
 
-function stage(deps: SiteReplicationDeps, logger: Logger, { onFact, onHandshake }: StageEvents): Stage {
+function replicate(
+  deps: SiteReplicationDeps,
+  logger: Logger,
+  { onFact, onHandshake }: StageEvents,
+): Stage<Replication> {
   const { loaded, runtime, directory, engine } = deps;
   const transport = deps.makeTransport();
-  const replication = createReplication({
+  const part = createReplication({
     replica: engine.replica,
     state: engine.replicaState,
     transport,
@@ -67,7 +73,21 @@ function stage(deps: SiteReplicationDeps, logger: Logger, { onFact, onHandshake 
     },
     onHandshake,
   });
-  return { transport, replication };
+  return { transport, part };
+}
+
+function prove(deps: SiteReplicationDeps, logger: Logger): Stage<Prover> {
+  const { loaded, runtime, directory, engine } = deps;
+  const transport = deps.makeTransport();
+  const part = createProver({
+    replica: engine.replica,
+    transport,
+    self: { site: directory.site, origin: engine.replica.origin },
+    peers: loaded.config.replication.peers,
+    ports: { ...runtime, logger },
+    options: replicationOptions(loaded.config),
+  });
+  return { transport, part };
 }
 
 const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set(['fenced', 'duplicate-site', 'must-bootstrap']);

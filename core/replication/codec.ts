@@ -40,7 +40,8 @@ const version = whole(1, VERSION_MAX);
 const chunkRefs = listOf(record({ hash: chunkHash, holder: record({ bucket, key, stamp }) }), HASHES_MAX);
 const hashes: Check<readonly ChunkHash[]> = listOf(chunkHash, HASHES_MAX);
 const waitMs = whole(0, WAIT_MAX_MS);
-const report = { site: siteId, origin, vector, hlc, wallMs, peers };
+const proving = { prove: optional(record({ origin, seq })), proof: optional(stamp) };
+const report = { site: siteId, origin, vector, hlc, wallMs, peers, ...proving };
 
 /** A message that is all head. */
 function headOnly<T extends object>(check: Check<unknown>): Codec<T> {

@@ -41,7 +41,8 @@ export async function lastStampOf(
   return seq === 0 ? undefined : stampAt(replica, cut, { origin, seq });
 }
 
-async function stampAt(replica: Pick<Replica, 'opsAfter'>, cut: Cut, dot: Dot): Promise<Stamp | undefined> {
+/** Of the op of this dot, unless it is not here or was trimmed. */
+export async function stampAt(replica: Pick<Replica, 'opsAfter'>, cut: Cut, dot: Dot): Promise<Stamp | undefined> {
   if (seqOf(cut.vector, dot.origin) < dot.seq || seqOf(cut.trimmed, dot.origin) >= dot.seq) return undefined;
   // All but the ops from this one on; others that were applied this moment may come along.
   const page = await replica.opsAfter(

@@ -1,8 +1,8 @@
 /** Who is there? Every session begins with it, and it is repeated while the session lasts. */
-import { isSkerryError, SkerryError } from '../contracts/index.ts';
+import { isSkerryError, SkerryError, type Dot } from '../contracts/index.ts';
 import { duplicateSite } from './callers.ts';
 import type { PeerCalls } from './calls.ts';
-import { fenceAgainst } from './fencing.ts';
+import { fenceAgainst, stampAt } from './fencing.ts';
 import type { PeerView } from './peer-view.ts';
 import { PROTOCOL, requireVersion, type HelloAnswer } from './protocol.ts';
 import type { SiteContext } from './site-context.ts';
@@ -21,6 +21,7 @@ export async function shakeHands(
   const answer = await hello(site, calls, view, signal);
   const receivedMs = site.clock.wallMs();
   requireVersion(answer.protocol);
+  if (answer.prove !== undefined) await prove(site, calls, answer.prove, signal);
   const fenced = await fenceAgainst(site.replica, answer);
   if (fenced !== undefined) {
     site.fence(fenced);
@@ -32,6 +33,12 @@ export async function shakeHands(
   view.lastContactMs = receivedMs;
   site.onHandshake({ site: view.site, vector: answer.vector });
   return answer.protocol;
+}
+
+/** The peer is fenced and asks whether we have the same op under this dot. */
+async function prove(site: SiteContext, calls: PeerCalls, dot: Dot, signal: AbortSignal): Promise<void> {
+  const proof = await stampAt(site.replica, await site.replica.cut(), dot);
+  if (proof !== undefined) await calls.hello({ ...(await site.report()), protocol: PROTOCOL, proof }, signal);
 }
 
 async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal: AbortSignal): Promise<HelloAnswer> {

@@ -5,6 +5,7 @@
 import {
   SkerryError,
   type ChunkHash,
+  type Dot,
   type Hlc,
   type Origin,
   type PeerAddress,
@@ -52,6 +53,10 @@ export interface SiteReport {
 
 export interface HelloRequest extends SiteReport {
   readonly protocol: ProtocolRange;
+  /** An op of its own that the asker has: it wants to know whether the answerer has the same one. */
+  readonly prove?: Dot;
+  /** Stamp of the op that the answerer wanted to know of in its last answer; absent: it is not here. */
+  readonly proof?: Stamp;
 }
 
 export interface HelloAnswer extends SiteReport {
@@ -62,6 +67,9 @@ export interface HelloAnswer extends SiteReport {
    * it with its own op of that `seq`: another one means that two histories go under one origin (rule 12).
    */
   readonly yours?: Stamp;
+  /** As in the request, both. */
+  readonly prove?: Dot;
+  readonly proof?: Stamp;
 }
 
 export interface OpsRequest {

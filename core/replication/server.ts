@@ -10,7 +10,7 @@ import {
 import type { Replica, VersionRef, WireOp } from '../engine/replica.ts';
 import { joinVectors, seqOf } from '../engine/vector.ts';
 import * as codec from './codec.ts';
-import { fenceAgainst, lastStampOf } from './fencing.ts';
+import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
 import type { ReplicationOptions } from './options.ts';
 import type { SiteContext } from './site-context.ts';
 import { CALLS, negotiate, PROTOCOL, requireVersion, type CallName, type WatermarksMessage } from './protocol.ts';
@@ -67,7 +67,13 @@ export class Server {
     else fence(fenced);
     const cut = await replica.cut();
     const yours = await lastStampOf(replica, cut, asked.origin);
-    yield codec.helloAnswer.encode({ ...(await report()), protocol, ...(yours === undefined ? {} : { yours }) });
+    const proof = asked.prove && (await stampAt(replica, cut, asked.prove));
+    yield codec.helloAnswer.encode({
+      ...(await report()),
+      protocol,
+      ...(yours === undefined ? {} : { yours }),
+      ...(proof === undefined ? {} : { proof }),
+    });
   }
 
   /** Pages until the asker has everything, then what is new as it comes, until the wait is over. */

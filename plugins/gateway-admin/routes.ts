@@ -61,6 +61,7 @@ const ROUTES: readonly Route[] = [
     path: '/v1/replication/:peer/push',
     answer: async ({ admin, names }) => ok(await admin.pushTo(name(names, 'peer'))),
   },
+  { method: 'POST', path: '/v1/replication/recover', answer: recover },
   { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
 ];
 
@@ -110,6 +111,11 @@ function decodeSegment(segment: string): string {
 async function stop({ admin }: Call): Promise<Answer> {
   await admin.stop();
   return { status: 202, body: { stopping: true } };
+}
+
+async function recover({ admin }: Call): Promise<Answer> {
+  await admin.recover();
+  return { status: 204 };
 }
 
 async function createKey({ admin, body }: Call): Promise<Answer> {

@@ -41,6 +41,7 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     replicationStatus: { site: 'waw', peers: [] },
     pullFrom: { applied: 2, pendingVersions: 0 },
     pushTo: { pushed: 3 },
+    recover: undefined,
     stop: undefined,
   };
   const calls: FakeAdmin['calls'] = [];

@@ -146,6 +146,7 @@ describe('routes', () => {
       { ended: 1, kept: [], causality: 't' },
       ['resolveConflict', 'b', 'k', 'all'],
     ],
+    [{ method: 'POST', path: '/v1/replication/recover' }, 204, {}, ['recover']],
     [{ method: 'POST', path: '/v1/promote' }, 200, { site: 'waw', epoch: 1 }, ['promote']],
     [{ path: '/v1/replication' }, 200, { site: 'waw', peers: [] }, ['replicationStatus']],
     [
