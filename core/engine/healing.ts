@@ -9,6 +9,7 @@ import {
   type Logger,
   type ManifestEntry,
   type MetaReader,
+  type RecordKind,
 } from '../contracts/index.ts';
 import type { Damage } from './damage.ts';
 import { chunkKey } from './keys.ts';
@@ -23,6 +24,7 @@ export interface WantedBytes {
   readonly hash: ChunkHash;
   /** Bytes. */
   readonly length: number;
+  readonly kind: RecordKind;
   readonly holder: VersionRef;
 }
 
@@ -33,7 +35,7 @@ export interface ChunkSupply {
 
 /** Bytes as a reader looks for them. */
 export interface SoughtBytes {
-  readonly entry: Pick<ManifestEntry, 'hash' | 'length'>;
+  readonly entry: ManifestEntry;
   /** Where they should be; absent: nowhere here. */
   readonly locator: Locator | undefined;
   /** A version that holds them; without one nobody can be asked. */
@@ -113,8 +115,9 @@ async function replace(
   cause: unknown,
 ): Promise<Locator> {
   const { entry, holder, locator } = sought;
-  const { hash, length } = entry;
-  const isHere = (await copyShared(deps, sought)) || (await supply.fetch({ hash, length, holder }));
+  const { hash, length, span } = entry;
+  const kind: RecordKind = span === undefined ? 'data' : 'node';
+  const isHere = (await copyShared(deps, sought)) || (await supply.fetch({ hash, length, kind, holder }));
   const now = isHere ? await locate(deps, sought) : undefined;
   if (now === undefined || now === locator)
     throw new SkerryError('Unavailable', 'these bytes are not here, and no site within reach has them', {

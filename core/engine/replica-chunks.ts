@@ -1,6 +1,7 @@
 /** The bytes of versions between sites: what is missing here, what arrived, what a peer may have. */
 import {
   SkerryError,
+  isSkerryError,
   type ChunkHash,
   type Locator,
   type MetaRange,
@@ -8,9 +9,9 @@ import {
   type Stamp,
 } from '../contracts/index.ts';
 import { placeChunks } from './chunk-refs.ts';
-import type { CommitContext } from './committer.ts';
-import type { DamagedBody } from './damage.ts';
+import type { Damage, DamagedBody } from './damage.ts';
 import { KeyState } from './key-state.ts';
+import { completeKept, relocateBody } from './kept-version.ts';
 import {
   chunkKey,
   conflictKey,
@@ -19,6 +20,7 @@ import {
   garbageKey,
   headKey,
   refPrefix,
+  tombstoneKey,
   tupleRange,
   versionKey,
   after as justAfter,
@@ -31,6 +33,7 @@ import {
   type ConflictRecord,
   type HeadRecord,
   type Placement,
+  type TombstoneRecord,
   type VersionRecord,
 } from './records.ts';
 
@@ -69,33 +72,58 @@ export function moveChunks(deps: ReplicaDeps): ChunkMover {
 }
 
 async function readRow(
-  { reader, chunkStore }: ReplicaDeps,
+  deps: ReplicaDeps,
   hash: ChunkHash,
+  before?: Locator,
 ): Promise<Awaited<ReturnType<ChunkMover['readChunk']>>> {
-  const [value] = await reader.get([chunkKey(hash)]);
+  const [value] = await deps.reader.get([chunkKey(hash)]);
   if (!value) return undefined;
   const { kind, locator } = decodeRecord<ChunkRow>(value);
-  return { kind, bytes: await chunkStore.read(locator) };
+  try {
+    return { kind, bytes: await deps.chunkStore.read(locator) };
+  } catch (error) {
+    // Bytes that moved meanwhile are looked for where they are now.
+    if (isSkerryError(error, 'NotFound') && locator !== before) return readRow(deps, hash, locator);
+    throw noted(deps, error, locator, { hash, owner: undefined });
+  }
 }
 
-/** The record of a version wherever this site keeps it: current, older, shown meanwhile, or lost to a conflict. */
+/** Damage that was met is remembered; a record that is gone is damage too. */
+function noted(
+  { damage }: Pick<ReplicaDeps, 'damage'>,
+  error: unknown,
+  locator: Locator,
+  record: Parameters<Damage['note']>[1],
+): unknown {
+  const isGone = isSkerryError(error, 'NotFound');
+  if (!isGone && !isSkerryError(error, 'Corrupt')) return error;
+  damage.note(locator, record);
+  const { hash } = record;
+  return isGone
+    ? new SkerryError('Corrupt', 'stored bytes are missing', { cause: error, details: { hash, locator } })
+    : error;
+}
+
+/** The record of a version wherever this site keeps it: current, older, shown meanwhile, lost to a conflict, or removed but kept. */
 export async function findRecord(
   { reader }: { readonly reader: Pick<MetaReader, 'get'> },
   { bucket, key, stamp }: VersionRef,
 ): Promise<VersionRecord | undefined> {
-  const [head, older, conflict] = await reader.get([
+  const [head, older, conflict, removed] = await reader.get([
     headKey(bucket, key),
     versionKey(bucket, key, stamp),
     conflictKey(bucket, key, stamp),
+    tombstoneKey(bucket, key, stamp),
   ]);
   const current = head && decodeRecord<HeadRecord>(head);
   if (current?.stamp === stamp) return current;
   if (older) return decodeRecord<VersionRecord>(older);
   if (current?.shadow?.record.stamp === stamp) return current.shadow.record;
-  return conflict && decodeRecord<ConflictRecord>(conflict).loser;
+  if (conflict) return decodeRecord<ConflictRecord>(conflict).loser;
+  return removed && decodeRecord<TombstoneRecord>(removed).kept;
 }
 
-/** A small body that belongs to its version, or lies among the shared chunks. */
+/** A small body that belongs to its version, or lies among the shared chunks. `Corrupt` for one that is damaged or gone. */
 export async function readBody(
   deps: ReplicaDeps,
   hash: ChunkHash,
@@ -105,7 +133,11 @@ export async function readBody(
   if (!record?.content?.manifest.some((entry) => entry.hash === hash)) return undefined;
   const locator = record.local?.locator;
   if (locator === undefined) return (await readRow(deps, hash))?.bytes;
-  return deps.chunkStore.readNow?.(locator) ?? deps.chunkStore.read(locator);
+  try {
+    return deps.chunkStore.readNow?.(locator) ?? (await deps.chunkStore.read(locator));
+  } catch (error) {
+    throw noted(deps, error, locator, { hash, owner: version });
+  }
 }
 
 async function listPending(
@@ -174,7 +206,12 @@ async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): 
           effects.garbage = true;
         }
         const replaced = rows.filter((row) => row && effects.isDamaged(row.locator)).length;
-        return replaced + relocations.filter((relocation) => relocate({ txn, effects }, relocation)).length;
+        return (
+          replaced +
+          relocations.filter(({ body: { version, locator }, to }) =>
+            relocateBody({ txn, effects }, version, locator, to),
+          ).length
+        );
       },
     });
     damage.repaired(repaired);
@@ -184,16 +221,6 @@ async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): 
   }
 }
 
-/** A small body that belongs to one version: the version is told where its good bytes are. */
-function relocate(context: Pick<CommitContext, 'txn' | 'effects'>, { body, to }: Relocation): boolean {
-  const { locator, version } = body;
-  const state = new KeyState({ ...context, newest: false }, version.bucket, version.key);
-  const isMoved = state.relocate(version.stamp, locator, to);
-  if (isMoved) state.save();
-  context.effects.freed.push(isMoved ? locator : to);
-  return isMoved;
-}
-
 function placementOf({ hash, kind, bytes }: FetchedChunk, locator: Locator): Placement {
   const children = kind === 'node' ? parseEntries(bytes) : undefined;
   return { hash, kind, length: bytes.length, locator, fresh: true, ...(children ? { children } : {}) };
@@ -201,12 +228,13 @@ function placementOf({ hash, kind, bytes }: FetchedChunk, locator: Locator): Pla
 
 function complete({ committer }: ReplicaDeps, { bucket, key, stamp }: PendingVersion): Promise<void> {
   return committer.commit({
-    reads: { keys: [headKey(bucket, key), versionKey(bucket, key, stamp)] },
+    reads: { keys: [headKey(bucket, key), versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)] },
     appended: [],
     decide({ txn, effects }) {
       const state = new KeyState({ txn, effects, newest: false }, bucket, key);
       state.complete(stamp);
       state.save();
+      completeKept({ txn }, { bucket, key, stamp });
       txn.remove(fetchKey(stamp));
     },
   });

@@ -100,7 +100,7 @@ async function soundBody(deps: ReplicaDeps, hash: ChunkHash, version: VersionRef
   try {
     return await readBody(deps, hash, version);
   } catch (error) {
-    if (isSkerryError(error, 'Corrupt') || isSkerryError(error, 'NotFound')) return undefined;
+    if (isSkerryError(error, 'Corrupt')) return undefined;
     throw error;
   }
 }

@@ -26,6 +26,8 @@ export interface Cut {
   readonly vector: VersionVector;
   /** Highest `seq` by origin that this site's oplog no longer holds. */
   readonly trimmed: VersionVector;
+  /** An operator let in what is stamped up to here, wall milliseconds. */
+  readonly letInMs?: number;
 }
 
 /** An op on its way between sites; small bodies travel with it. */
@@ -106,7 +108,7 @@ export interface ChunkMover {
   complete(version: PendingVersion): Promise<void>;
   /**
    * One chunk, checked, to serve to a peer; `undefined` when it is not here. A small body belongs to its version alone and is found
-   * only through it: an asker that fetches for a version names it as `holder`.
+   * only through it: an asker that fetches for a version names it as `holder`. `Corrupt` for one that is damaged or gone.
    */
   readChunk(
     hash: ChunkHash,

@@ -49,6 +49,7 @@ export function siteReplication(deps: SiteReplicationDeps): RenewingReplication 
   });
   commits.listen(() => replication.wake());
   engine.keeping.useFrontier(() => replication.frontier());
+  engine.healing.useSupply({ fetch: (chunk) => replication.fetchChunk(chunk) });
   return replication;
 }
 

@@ -35,6 +35,8 @@ export interface WantedChunk extends ChunkRef {
   readonly kind: RecordKind;
   /** The site that wrote it first, which is asked first. */
   readonly prefer: SiteId;
+  /** A reader waits for it: it goes before all others, and not together with them. */
+  readonly urgent?: boolean;
 }
 
 export type ChunkCounters = Omit<FetchCounters, 'completedVersions' | 'savedBytes'>;
@@ -51,6 +53,7 @@ interface Want extends WantedChunk {
   readonly tried: Set<SiteId>;
   readonly answer: PromiseWithResolvers<boolean>;
   asked: boolean;
+  isUrgent: boolean;
 }
 
 interface Connected {
@@ -98,8 +101,11 @@ export class ChunkPool {
   /** True once it is here, durably; false when no peer that can be asked has it. */
   want(chunk: WantedChunk): Promise<boolean> {
     const known = this.#wants.get(chunk.hash);
-    if (known !== undefined) return known.answer.promise;
-    const want: Want = { ...chunk, tried: new Set(), answer: Promise.withResolvers<boolean>(), asked: false };
+    const isUrgent = chunk.urgent === true;
+    if (known !== undefined && !isUrgent) return known.answer.promise;
+    const fresh = { tried: new Set<SiteId>(), answer: Promise.withResolvers<boolean>(), asked: false };
+    const want: Want = known ?? { ...chunk, ...fresh, isUrgent };
+    want.isUrgent ||= isUrgent;
     this.#wants.set(chunk.hash, want);
     this.#pump();
     return want.answer.promise;
@@ -153,7 +159,7 @@ export class ChunkPool {
   #pump(): void {
     const usable = this.#usable();
     for (const connected of usable) {
-      while (connected.calls < this.#deps.options.chunkCallsPerPeer) {
+      for (;;) {
         const batch = this.#batchFor(connected, usable);
         if (batch.length === 0) break;
         void this.#ask(connected, batch);
@@ -163,16 +169,32 @@ export class ChunkPool {
       if (!want.asked && usable.every(({ source }) => want.tried.has(source.site))) this.#settle(want, false);
   }
 
-  #batchFor({ source: { site } }: Connected, usable: readonly Connected[]): readonly Want[] {
+  /** What readers wait for has a call of its own, beyond the others. */
+  #batchFor(connected: Connected, usable: readonly Connected[]): readonly Want[] {
+    const free = this.#deps.options.chunkCallsPerPeer - connected.calls;
+    const wants = [...this.#wants.values()];
+    const urgent =
+      free < 0
+        ? []
+        : this.#batchOf(
+            connected,
+            usable,
+            wants.filter(({ isUrgent }) => isUrgent),
+          );
+    return urgent.length > 0 || free <= 0 ? urgent : this.#batchOf(connected, usable, wants);
+  }
+
+  #batchOf({ source: { site } }: Connected, usable: readonly Connected[], wants: readonly Want[]): readonly Want[] {
     const { chunkBatchMaxHashes, chunkBatchMaxBytes, fetchMaxBytes } = this.#deps.options;
     const sites = new Set(usable.map(({ source }) => source.site));
     const batch: Want[] = [];
     let bytes = 0;
-    for (const want of this.#wants.values()) {
+    for (const want of wants) {
       if (batch.length >= chunkBatchMaxHashes) break;
       if (want.asked || want.tried.has(site)) continue;
       if (want.prefer !== site && sites.has(want.prefer) && !want.tried.has(want.prefer)) continue;
-      const tooMany = this.#bytesInFlight + bytes + want.length > fetchMaxBytes && this.#bytesInFlight + bytes > 0;
+      const inFlight = this.#bytesInFlight + bytes;
+      const tooMany = !want.isUrgent && inFlight > 0 && inFlight + want.length > fetchMaxBytes;
       if (tooMany || (bytes > 0 && bytes + want.length > chunkBatchMaxBytes)) break;
       batch.push(want);
       bytes += want.length;

@@ -14,6 +14,7 @@ import {
   type Stamp,
   type Timers,
 } from '../contracts/index.ts';
+import type { WantedBytes } from '../engine/healing.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../engine/replica.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
 import { ChunkPool } from './chunk-pool.ts';
@@ -98,6 +99,14 @@ export class Fetcher {
     this.#resting.clear();
     await this.#scan('');
     await Promise.all(this.#running.values());
+  }
+
+  /** One chunk that a reader waits for; false when no peer within reach has it. */
+  async fetchNow({ holder, ...chunk }: WantedBytes): Promise<boolean> {
+    const prefer = originSite(stampDot(holder.stamp).origin);
+    const isHere = await this.pool.want({ ...chunk, holder, prefer, urgent: true });
+    if (!isHere) this.wantsChanged.notify();
+    return isHere;
   }
 
   /** Chunks that are pushed; see ChunkPool.offer. */

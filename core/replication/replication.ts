@@ -18,6 +18,7 @@ import {
   type Timers,
   type Transport,
 } from '../contracts/index.ts';
+import type { WantedBytes } from '../engine/healing.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import type { Replica } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
@@ -73,6 +74,8 @@ export interface Replication extends Lifecycle {
   pullOnce(peer: SiteId): Promise<PulledOnce>;
   /** Everything that the peer lacks and takes now; how many ops that was. */
   pushOnce(peer: SiteId): Promise<PushedOnce>;
+  /** A chunk that a reader waits for, before all others: true once it is here; false when no peer within reach has it. */
+  fetchChunk(chunk: WantedBytes): Promise<boolean>;
   /** What is stable (rule 14); `undefined` while nothing is known to be. */
   frontier(): Promise<Frontier | undefined>;
 }
@@ -122,6 +125,10 @@ class SiteReplication implements Replication {
 
   async greeted(): Promise<void> {
     await Promise.all([...this.#peers.values()].map((peer) => peer.attempted()));
+  }
+
+  fetchChunk(chunk: WantedBytes): Promise<boolean> {
+    return this.#site.fetcher.fetchNow(chunk);
   }
 
   frontier(): Promise<Frontier | undefined> {

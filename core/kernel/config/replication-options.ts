@@ -2,6 +2,8 @@
  * What the `replication` section can tune. Each key that replication or the engine reads under the same name is passed on as it
  * is; what is left out has the reader's own default.
  */
+import type { EngineOptions } from '../../engine/engine.ts';
+
 const MIB = 1024 * 1024;
 
 const number = (minimum: number, maximum: number, description: string) => ({
@@ -28,23 +30,34 @@ const SHARED_OPTIONS = {
   maxClockDriftMs: number(100, 86_400_000, 'ops stamped this far ahead of the wall clock are held back'),
 };
 
-export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS };
+/** Keys that the engine alone obeys. */
+const VISIBILITY = {
+  visibility: {
+    enum: ['complete', 'eager'],
+    description: 'show versions of other sites once all their bytes are here, or at once',
+  },
+};
 
-export type ReplicationSettings = { readonly [Name in keyof typeof REPLICATION_SETTINGS]?: number };
+export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS, ...VISIBILITY };
+
+type Numbers = Readonly<Partial<Record<keyof typeof REPLICATION_OPTIONS | keyof typeof SHARED_OPTIONS, number>>>;
+type EngineSettings = Pick<EngineOptions, 'maxClockDriftMs' | 'visibility'>;
+export type ReplicationSettings = Numbers & EngineSettings;
+
 interface Configured {
   readonly replication: ReplicationSettings;
 }
 
 /** For `createReplication`. */
-export function replicationOptions({ replication }: Configured): ReplicationSettings {
-  return pick(replication, REPLICATION_SETTINGS);
+export function replicationOptions({ replication }: Configured): Numbers {
+  return pick(replication, { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS });
 }
 
 /** For `createEngine`, besides the `engine` section. */
-export function replicationEngineOptions({ replication }: Configured): ReplicationSettings {
-  return pick(replication, SHARED_OPTIONS);
+export function replicationEngineOptions({ replication }: Configured): EngineSettings {
+  return pick(replication, { ...SHARED_OPTIONS, ...VISIBILITY });
 }
 
-function pick(given: ReplicationSettings, names: object): ReplicationSettings {
+function pick(given: ReplicationSettings, names: object): object {
   return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(names, name)));
 }
