@@ -1,6 +1,7 @@
 /** Serving ops: what a peer lacks, in stamp order, small bodies with them. */
 import {
   isSkerryError,
+  SkerryError,
   type ChunkHash,
   type MetaKey,
   type Op,
@@ -51,6 +52,11 @@ async function opsAfter(deps: ReplicaDeps, have: VersionVector, limit: PageLimit
   const trimmedNow = gapOf(lacking, have, (await readCut(deps)).trimmed);
   if (trimmedNow) return trimmedNow;
   const missing = lacking.reduce((sum, origin) => sum + seqOf(vector, origin) - seqOf(have, origin), 0);
+  // An asker would ask for them for ever.
+  if (ops.length === 0 && missing > 0)
+    throw new SkerryError('Corrupt', 'the oplog lacks ops that this site has applied: rebuild its index', {
+      details: { origins: lacking },
+    });
   return { kind: 'ops', ops, more: ops.length < missing };
 }
 

@@ -4,6 +4,7 @@
  */
 import { registerHooks } from 'node:module';
 import { mutations } from './index.ts';
+import type { Mutation } from './mutation.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 
@@ -11,6 +12,11 @@ const ROOT = new URL('../../', import.meta.url);
 export function plantMutation(name: string): void {
   const mutation = mutations.find((one) => one.name === name);
   if (mutation === undefined) throw new RangeError(`no mutation is called ${name}`);
+  plant(mutation);
+}
+
+/** The same with a patch that is given. */
+export function plant(mutation: Omit<Mutation, 'rule' | 'world'>): void {
   const url = new URL(mutation.file, ROOT).href;
   let isPlanted = false;
   registerHooks({

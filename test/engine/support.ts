@@ -117,9 +117,8 @@ export async function completeVersion(
   return effects.freed;
 }
 
-const REPLICATED: readonly MetaSpace[] = META_SPACES.filter(
-  (space) => !['queues', 'site', 'chunks', 'refs', 'oplog', 'peers'].includes(space),
-);
+const OF_THE_SITE: readonly MetaSpace[] = ['queues', 'site', 'chunks', 'refs', 'oplog', 'peers', 'uploads', 'parts'];
+const REPLICATED = META_SPACES.filter((space) => !OF_THE_SITE.includes(space));
 
 /** Everything that replicates, as text: two sites with equal vectors must print the same. */
 export async function dump(store: MetaStore): Promise<string> {
