@@ -11,6 +11,7 @@ import {
   type ErrorCode,
   type Json,
   type KeyInfo,
+  type MemberInfo,
   type PrimaryRole,
   type ResolvedConflict,
   type PulledOnce,
@@ -86,6 +87,8 @@ export function adminClient(target: AdminTarget): AdminService {
     pullFrom: async (site) => call<PulledOnce>('POST', peer(site, 'pull')),
     pushTo: async (site) => call<PushedOnce>('POST', peer(site, 'push')),
     recover: async () => call<void>('POST', '/v1/replication/recover'),
+    listMembers: async () => call<readonly MemberInfo[]>('GET', '/v1/members'),
+    removeMember: async (name) => call<readonly MemberInfo[]>('DELETE', `/v1/members/${encodeURIComponent(name)}`),
     stop: async () => void (await call('POST', '/v1/stop')),
   };
 }

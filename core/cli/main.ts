@@ -8,6 +8,7 @@ import { keyCommand } from './commands/key.ts';
 import { pluginsCommand } from './commands/plugins.ts';
 import { rebuildIndexCommand } from './commands/rebuild-index.ts';
 import { replConflictsCommand } from './commands/repl-conflicts.ts';
+import { replMembersCommand } from './commands/repl-members.ts';
 import { replPromoteCommand } from './commands/repl-promote.ts';
 import { replPullCommand, replPushCommand } from './commands/repl-transfer.ts';
 import { replStatusCommand } from './commands/repl-status.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly MakeCommand[] = [
   replPushCommand,
   replConflictsCommand,
   replPromoteCommand,
+  replMembersCommand,
 ];
 
 const WIDTH_MAX = 110;

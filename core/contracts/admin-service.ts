@@ -62,6 +62,24 @@ export interface BucketSummary {
   readonly versioning: 'Enabled' | 'Suspended' | 'Off';
 }
 
+/** One origin that is recorded in the cluster, or has ops here. */
+export interface MemberInfo {
+  readonly site: SiteId;
+  readonly origin: Origin;
+  /** The site that answers. */
+  readonly self: boolean;
+  /** `unknown`: it has ops here and no record yet. Nothing is stable while there is such a one. */
+  readonly state: 'member' | 'removed' | 'unknown';
+  /** Its ops that are known here. */
+  readonly ops: number;
+  /** Unix milliseconds, by the clock of the site itself. */
+  readonly joinedAtMs?: number;
+  /** Clock of the last report that came from it, Unix milliseconds. */
+  readonly lastReportMs?: number;
+  readonly removedAtMs?: number;
+  readonly removedBy?: SiteId;
+}
+
 export interface AdminService {
   status(): Promise<SiteStatus>;
   listKeys(): Promise<readonly KeyInfo[]>;
@@ -99,6 +117,13 @@ export interface AdminService {
    * a peer (`Fenced.unproven`). `Conflict` when it does not wait for one, or when the histories are known to differ.
    */
   recover(): Promise<void>;
+  /** Who belongs to the cluster and who did, by origin. */
+  listMembers(): Promise<readonly MemberInfo[]>;
+  /**
+   * Takes a member that will not come back out of the cluster, by site id or origin; what was removed. `NotFound`; `InvalidArgument` for
+   * the site that is asked. Cannot be undone: the site can only come back as a new incarnation.
+   */
+  removeMember(name: SiteId | Origin): Promise<readonly MemberInfo[]>;
   /** Ask the site to stop gracefully. Resolves when the stop has begun. */
   stop(): Promise<void>;
 }

@@ -9,6 +9,10 @@ export type PeerState =
   | 'must-bootstrap'
   /** It has our site id, or says that ours is in use twice. */
   | 'duplicate-site'
+  /** One of us was removed from the cluster. */
+  | 'evicted'
+  /** One of us is new and brings data that is too old to be let in. */
+  | 'not-a-member'
   | 'stopped';
 
 export interface PeerStatus {
@@ -76,6 +80,15 @@ export interface Fenced {
   };
 }
 
+/** This site was removed from the cluster. */
+export interface Evicted {
+  /** Who told. */
+  readonly by: SiteId;
+  /** Own ops; those after `knownSeq` are nowhere else, as far as is known. */
+  readonly ownSeq: number;
+  readonly knownSeq: number;
+}
+
 export interface FetchCounters {
   readonly completedVersions: number;
   readonly fetchedChunks: number;
@@ -97,6 +110,8 @@ export interface ReplicationStatus {
   readonly fenced?: Fenced;
   /** What the site wrote as other origins and lacks still: `seq` up to which. It accepts no writes before all is here. */
   readonly takesBack?: VersionVector;
+  /** Set once this site heard that it was removed from the cluster. */
+  readonly evicted?: Evicted;
   readonly peers: readonly PeerStatus[];
   readonly quarantine: readonly Quarantined[];
   readonly pending: {

@@ -36,6 +36,7 @@ import { createIngest, type IngestOptions } from './ingest.ts';
 import { clockKey } from './keys.ts';
 import { createKeeping, createWriteDoor, type Keeping } from './keeping.ts';
 import { createListing } from './listing.ts';
+import { createMembers, memberGate, type Members } from './members.ts';
 import { createMultipart } from './multipart.ts';
 import { createObjects, type BeforeWriteVeto, type ObjectsDeps } from './objects.ts';
 import { createOpLog, type OpLog } from './op-log.ts';
@@ -75,6 +76,11 @@ export interface EngineOptions {
   readonly leaseTtlMs?: number;
   /** Milliseconds between looks at what can be trimmed and purged; default 60,000. */
   readonly purgeIntervalMs?: number;
+  /**
+   * What was removed is remembered for at least this long after it is stable, milliseconds; default 24 hours. A site that was never
+   * a member is let in with data of its own if that is at most half as old.
+   */
+  readonly tombstoneGraceMs?: number;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
   /** When versions of other sites are shown: once all their bytes are here (`complete`, the default), or at once (`eager`). */
@@ -116,6 +122,8 @@ export interface Engine extends Lifecycle {
   readonly replica: Replica;
   /** What replication remembers. */
   readonly replicaState: ReplicaState;
+  /** Who belongs to the cluster, for operators. */
+  readonly members: Pick<Members, 'list' | 'remove'>;
   /** What is kept for peers and given up when none needs it: snapshots, leases, purging. */
   readonly keeping: Keeping;
   /**
@@ -147,6 +155,11 @@ export function createEngine(given: EngineDeps): Engine {
   const deps = { ...given, chunkStore };
   const { metaStore } = deps;
   let origin = originOf(deps.siteId, deps.incarnation);
+  const self = {
+    get origin() {
+      return origin;
+    },
+  };
   const pins = createPins();
   const damage = createDamage();
   const reclaimer = createReclaimer(deps);
@@ -162,7 +175,7 @@ export function createEngine(given: EngineDeps): Engine {
       return origin;
     },
     checkWrites: (hlc) => door.check(hlc),
-    ...(writers ? { gate: createWriteGate({ ...deps, writers }) } : {}),
+    gate: memberGate(self, writers && createWriteGate({ ...deps, writers })),
     maxClockDriftMs,
     damage,
     onCommitted(ops, effects) {
@@ -175,12 +188,14 @@ export function createEngine(given: EngineDeps): Engine {
       if (ops.length > 0) deps.hooks.committed(ops);
     },
   });
+  const members = createMembers({ ...deps, reader: metaStore, committer, self });
   const replicaState = createReplicaState({
     reader: metaStore,
     committer,
     get origin() {
       return origin;
     },
+    members,
     checkClock: (hlc) => guard.check(hlc),
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
@@ -191,6 +206,7 @@ export function createEngine(given: EngineDeps): Engine {
     committer,
     maxClockDriftMs,
     keepOps: deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER,
+    self,
     guard,
     door,
     state: replicaState,
@@ -215,6 +231,7 @@ export function createEngine(given: EngineDeps): Engine {
     identities,
     garbage,
     replicaState,
+    members,
     keeping,
     healing,
     replica,

@@ -15,10 +15,13 @@ import type { ClockGuard } from './clock-guard.ts';
 import type { Committer } from './committer.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { mergeCut, mergeInProgress, type CutSource } from './merge-cut.ts';
-import { createPurger, ownFrontier, type Purger, type StableFrontier } from './purge.ts';
+import type { Self } from './members.ts';
+import { createPurger, ownFrontier, withGrace, type Purger, type StableFrontier } from './purge.ts';
 import type { MergingRecord } from './records.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { createCutServer, type CutServer } from './snapshot.ts';
+
+export const DEFAULT_TOMBSTONE_GRACE_MS = 24 * 60 * 60 * 1000;
 
 export interface WriteDoor {
   /** Throws `ClockUntrusted`, or `Unavailable` once the site is fenced. */
@@ -80,6 +83,9 @@ export interface KeepingDeps {
   readonly leaseTtlMs?: number;
   /** Milliseconds between passes of purging. */
   readonly purgeIntervalMs?: number;
+  /** Tombstones of stable removals stay this long, milliseconds: for newcomers that wrote before they joined. */
+  readonly tombstoneGraceMs?: number;
+  readonly self: Self;
   readonly guard: ClockGuard;
   readonly door: WriteDoor;
   /** Opened by whoever made it. */
@@ -89,15 +95,15 @@ export interface KeepingDeps {
 }
 
 export function createKeeping(deps: KeepingDeps): Keeping {
-  const { metaStore, committer, guard, door, state } = deps;
+  const { metaStore, committer, guard, door, state, tombstoneGraceMs = DEFAULT_TOMBSTONE_GRACE_MS } = deps;
   const cuts = createCutServer(deps);
   let proven: (() => Promise<StableFrontier | undefined>) | undefined;
 
   /** Peers that nobody recorded as members may hold anything: with such, and nobody to tell, nothing is stable. */
   async function frontier(): Promise<StableFrontier | undefined> {
-    const hasMembers = (await state.members()).length > 1;
-    if (proven) return hasMembers ? proven() : undefined;
-    const isAlone = !hasMembers && (await state.loadWatermarks()).length === 0;
+    const hasOthers = (await state.memberRegisters()).some(({ origin }) => origin !== deps.self.origin);
+    if (proven) return hasOthers ? withGrace(await proven(), tombstoneGraceMs) : undefined;
+    const isAlone = !hasOthers && (await state.loadWatermarks()).length === 0;
     return isAlone ? ownFrontier(metaStore) : undefined;
   }
 

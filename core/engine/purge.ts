@@ -17,6 +17,7 @@ import {
 } from '../contracts/index.ts';
 import { releaseStable, removalsOf } from './apply-removal.ts';
 import type { CommitContext, Committer } from './committer.ts';
+import { hlcWallMs } from './hlc.ts';
 import { KeyState } from './key-state.ts';
 import {
   after,
@@ -47,6 +48,8 @@ import { EMPTY_VECTOR, coversDot, meetVectors, seqOf } from './vector.ts';
 export interface StableFrontier {
   readonly vector: VersionVector;
   readonly hlc: Hlc;
+  /** Tombstones and removed registers written after this stay all the same, Unix milliseconds; absent: none does. */
+  readonly forgetUntilMs?: number;
 }
 
 export interface PurgeDeps {
@@ -236,8 +239,16 @@ function removeBucketTombstone({ txn }: CommitContext, { key }: MetaRow): boolea
   return true;
 }
 
-const isStable = ({ vector, hlc }: StableFrontier, stamp: Stamp): boolean =>
-  coversDot(vector, stampDot(stamp)) && stampHlc(stamp) <= hlc;
+const isStable = ({ vector, hlc, forgetUntilMs = Infinity }: StableFrontier, stamp: Stamp): boolean =>
+  coversDot(vector, stampDot(stamp)) && stampHlc(stamp) <= hlc && hlcWallMs(stampHlc(stamp)) <= forgetUntilMs;
+
+/**
+ * The same frontier for a cluster that newcomers may join with data of their own: what they wrote is at most as old as the grace
+ * when any member takes it in, so that a tombstone which is older by the clocks of all members' reports cannot matter to it.
+ */
+export function withGrace(frontier: StableFrontier | undefined, graceMs: number): StableFrontier | undefined {
+  return frontier && { ...frontier, forgetUntilMs: hlcWallMs(frontier.hlc) - graceMs };
+}
 
 /** Every op that decides whether the bucket exists. */
 function factsOf({ stamp, bucket }: BucketTombstone): readonly Stamp[] {

@@ -1,11 +1,20 @@
 /** Applying ops of other origins: bodies that came along are stored first, then a whole batch in one transaction. */
-import { SkerryError, type Locator, type MetaReads, type Op, type VersionPut } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type Locator,
+  type MetaReads,
+  type Op,
+  type Origin,
+  type VersionPut,
+} from '../contracts/index.ts';
 import type { ApplyLocal } from './apply-context.ts';
 import type { CommitContext } from './committer.ts';
 import { chunkKey, fetchKey } from './keys.ts';
+import { evicted, isRemoved, memberKey } from './members.ts';
 import { readsOfOp } from './op-reads.ts';
 import { pendingLocal, type Visibility } from './records.ts';
 import type { ApplyReport, BatchApplier, WireOp, ReplicaDeps } from './replica-types.ts';
+import { seqOf } from './vector.ts';
 
 interface Stored {
   readonly op: Op;
@@ -14,17 +23,17 @@ interface Stored {
 
 export function applyBatches(deps: ReplicaDeps): BatchApplier {
   return {
-    async apply(batch) {
+    async apply(batch, via) {
       const stored = await storeBodies(deps, batch);
       const locators = stored.flatMap(({ locator }) => (locator === undefined ? [] : [locator]));
       try {
         const report = await deps.committer.commit<ApplyReport>({
-          reads: readsOfAll(stored),
+          reads: readsOfAll(stored, via),
           appended: locators,
-          decide: (context) => ({
-            outcomes: stored.map((one) => applyOne(context, one, deps.visibility)),
-            vector: context.vector(),
-          }),
+          decide(context) {
+            if (via !== undefined && isRemoved(context.txn, via)) throw evicted(via, seqOf(context.vector(), via));
+            return { outcomes: stored.map((one) => applyOne(context, one, deps.visibility)), vector: context.vector() };
+          },
         });
         await freeUnused(deps, stored, report);
         return report;
@@ -62,9 +71,12 @@ async function storeBodies({ chunkStore, hashing }: ReplicaDeps, batch: readonly
   });
 }
 
-function readsOfAll(stored: readonly Stored[]): MetaReads {
+function readsOfAll(stored: readonly Stored[], via: Origin | undefined): MetaReads {
   const reads = stored.map(({ op }) => readsOfOp(op));
-  return { keys: reads.flatMap(({ keys }) => keys), ranges: reads.flatMap(({ ranges }) => ranges) };
+  return {
+    keys: [...(via === undefined ? [] : [memberKey(via)]), ...reads.flatMap(({ keys }) => keys)],
+    ranges: reads.flatMap(({ ranges }) => ranges),
+  };
 }
 
 function applyOne(

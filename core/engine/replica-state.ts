@@ -9,9 +9,10 @@ import {
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { hlcWallMs, nextHlc } from './hlc.ts';
-import { mergingKey, registerKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import { mergingKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import type { Members } from './members.ts';
 import type { Cut } from './replica-types.ts';
-import { decodeRecord, type Register } from './records.ts';
+import { decodeRecord } from './records.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
@@ -33,8 +34,14 @@ export interface ReplicaState {
   loadWatermarks(): Promise<readonly MemberReport[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly MemberReport[]): Promise<void>;
-  /** Origins of all members, this site's own included: `member` registers by origin, those with a value. */
+  /** Durable when it resolves. */
+  forgetWatermarks(origins: readonly Origin[]): Promise<void>;
+  /** Origins of all members, this site's own included. */
   members(): Promise<readonly Origin[]>;
+  memberRegisters: Members['registers'];
+  join: Members['join'];
+  removeMembers: Members['removeOrigins'];
+  firstOps: Members['firstOps'];
   /** A snapshot is being taken in. */
   bootstrapping(): boolean;
   /** From now on one is, before anything of it is here. */
@@ -48,6 +55,7 @@ export interface ReplicaStateDeps {
   readonly committer: Committer;
   /** Another one once the site is renewed. */
   readonly origin: Origin;
+  readonly members: Members;
   /** Throws `ClockUntrusted` when this site's clock is not to be trusted. */
   readonly checkClock: (hlc: Hlc) => void;
 }
@@ -55,7 +63,7 @@ export interface ReplicaStateDeps {
 const PAGE = 1000;
 
 export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
-  const { reader, committer, checkClock } = deps;
+  const { reader, committer, members, checkClock } = deps;
   let isBootstrapping = false;
 
   async function refresh(): Promise<void> {
@@ -81,7 +89,9 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
       }),
     async loadWatermarks() {
       const prefix = watermarkPrefix();
-      const rows = await readRange(reader, 'peers', prefix);
+      const rows: MetaRow[] = [];
+      for await (const page of scanPages(reader, { space: 'peers', ...tupleRange(prefix), limit: PAGE }))
+        rows.push(...page);
       return rows.map(({ value }) => decodeRecord<MemberReport>(value));
     },
     saveWatermarks: (marks) =>
@@ -92,13 +102,23 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
           for (const mark of marks) txn.put(watermarkKey(mark.origin), mark);
         },
       }),
+    forgetWatermarks: (origins) =>
+      committer.commit({
+        reads: {},
+        appended: [],
+        decide({ txn }) {
+          for (const origin of origins) txn.remove(watermarkKey(origin));
+        },
+      }),
     async members() {
-      const prefix = Buffer.from(registerKey('member', '').key);
-      const rows = await readRange(reader, 'registers', prefix);
-      const named = rows.filter(({ value }) => decodeRecord<Register>(value).value !== null);
-      const origins = named.map(({ key }) => Buffer.from(key.subarray(prefix.length)).toString('utf8'));
-      return [...new Set([deps.origin, ...origins])];
+      const registers = await members.registers();
+      const others = registers.filter(({ isMember }) => isMember).map(({ origin }) => origin);
+      return [...new Set([deps.origin, ...others])];
     },
+    memberRegisters: () => members.registers(),
+    join: () => members.join(),
+    removeMembers: (origins) => members.removeOrigins(origins),
+    firstOps: () => members.firstOps(),
   };
 }
 
@@ -110,14 +130,4 @@ function isTrusted(checkClock: (hlc: Hlc) => void, hlc: Hlc): boolean {
     if (isSkerryError(error, 'ClockUntrusted')) return false;
     throw error;
   }
-}
-
-async function readRange(
-  reader: MetaReader,
-  space: 'peers' | 'registers',
-  prefix: Uint8Array,
-): ReturnType<MetaReader['scan']> {
-  const found: MetaRow[] = [];
-  for await (const rows of scanPages(reader, { space, ...tupleRange(prefix), limit: PAGE })) found.push(...rows);
-  return found;
 }

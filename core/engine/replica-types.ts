@@ -87,9 +87,11 @@ export interface OpServer {
 export interface BatchApplier {
   /**
    * Applies a batch in one transaction, in its order, durably. An op that cannot be applied yet (`early`, `held`) changes nothing
-   * and does not stop ops of other origins. Rejects `ChecksumMismatch` when an inline body is not what its op says, and applies nothing.
+   * and does not stop ops of other origins. Rejects `ChecksumMismatch` when an inline body is not what its op says, and applies nothing;
+   * `Conflict` with reason `evicted`, and applies nothing, when `via`, who brings them, was removed from the cluster: once a
+   * report of this site covers the removal, nothing comes from there any more.
    */
-  apply(batch: readonly WireOp[]): Promise<ApplyReport>;
+  apply(batch: readonly WireOp[], via?: Origin): Promise<ApplyReport>;
 }
 
 export interface ChunkMover {

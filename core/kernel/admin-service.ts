@@ -18,7 +18,7 @@ import type { RenewingReplication } from './renewing-replication.ts';
 import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
-  readonly engine: Pick<Engine, 'objects' | 'identities' | 'promote'>;
+  readonly engine: Pick<Engine, 'objects' | 'identities' | 'members' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly replication: RenewingReplication | undefined;
   readonly status: () => Promise<SiteStatus>;
@@ -93,6 +93,8 @@ export function createAdminService({ engine, auth, replication, status, requestS
       return objects.resolveConflict({ bucket, key, choose, owner });
     },
     promote: () => engine.promote(),
+    listMembers: () => engine.members.list(),
+    removeMember: (name) => engine.members.remove(name),
     replicationStatus: async () => running(replication).status(),
     pullFrom: async (peer) => running(replication).pullOnce(peer),
     pushTo: async (peer) => running(replication).pushOnce(peer),

@@ -3,7 +3,19 @@ import { SkerryError, type ChunkHash } from '../contracts/index.ts';
 import type { FetchedChunk, WireOp } from '../engine/replica.ts';
 import { listOf, oneOf, optional, record, refuse, whole, type Check } from './check.ts';
 import { cutRaw, decodeFrame, encodeFrame, type Frame } from './frames.ts';
-import { chunkHash, hlc, origin, origins, peers, seq, siteId, stamp, vector, wallMs } from './identity-checks.ts';
+import {
+  chunkHash,
+  firstOps,
+  hlc,
+  origin,
+  origins,
+  peers,
+  seq,
+  siteId,
+  stamp,
+  vector,
+  wallMs,
+} from './identity-checks.ts';
 import { bucket, checkOpSize, chunkLength, key, opCheck, recordKind } from './op-checks.ts';
 import type {
   ChunksFrame,
@@ -41,7 +53,8 @@ const chunkRefs = listOf(record({ hash: chunkHash, holder: record({ bucket, key,
 const hashes: Check<readonly ChunkHash[]> = listOf(chunkHash, HASHES_MAX);
 const waitMs = whole(0, WAIT_MAX_MS);
 const proving = { prove: optional(record({ origin, seq })), proof: optional(stamp) };
-const report = { site: siteId, origin, vector, hlc, wallMs, peers, ...proving };
+const firstOpMs = optional(firstOps);
+const report = { site: siteId, origin, vector, hlc, wallMs, peers, firstOpMs, ...proving };
 
 /** A message that is all head. */
 function headOnly<T extends object>(check: Check<unknown>): Codec<T> {
@@ -57,7 +70,11 @@ function headOf<T>({ head, raw }: Frame, check: Check<unknown>): T {
 }
 
 export const helloRequest = headOnly<HelloRequest>(
-  record({ ...report, protocol: record({ min: version, max: version }) }),
+  record({
+    ...report,
+    protocol: record({ min: version, max: version }),
+    evicted: optional(record({ origin, knownSeq: whole(0) })),
+  }),
 );
 export const helloAnswer = headOnly<HelloAnswer>(record({ ...report, protocol: version, yours: optional(stamp) }));
 export const opsRequest = headOnly<OpsRequest>(record({ protocol: version, have: vector, skip: origins, waitMs }));

@@ -1,5 +1,5 @@
 /** What replication tells the owner of the site: facts that somebody must know or act upon. */
-import type { Fenced, Origin, Quarantined, SiteId, VersionVector } from '../contracts/index.ts';
+import type { Evicted, Fenced, Origin, Quarantined, SiteId, VersionVector } from '../contracts/index.ts';
 
 export type ReplicationFact =
   /**
@@ -12,6 +12,11 @@ export type ReplicationFact =
   /** Ops of an origin are not applied for now; see `Quarantined`. */
   | { readonly kind: 'quarantined'; readonly quarantined: Quarantined }
   | { readonly kind: 'released'; readonly origin: Origin }
+  /**
+   * This origin was removed from the cluster and is taken in nowhere any more (rule 14). Told again when a peer is found that knows more of
+   * its ops. Where all are known the owner may start anew with another incarnation; else what only this site has is at stake.
+   */
+  | ({ readonly kind: 'evicted' } & Evicted)
   /** The peer no longer has ops that we lack (rule 14). */
   | {
       readonly kind: 'must-bootstrap';
@@ -20,6 +25,7 @@ export type ReplicationFact =
       readonly trimmedTo: number;
     };
 
+export type EvictedFact = Extract<ReplicationFact, { readonly kind: 'evicted' }>;
 export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;
 
 /** A peer said who it is, either way round, and is believed. */

@@ -9,7 +9,8 @@ import type { SiteContext } from './site-context.ts';
 
 /**
  * The version to speak. `Conflict` where two sites have one id, `NotSupported` without a common version, `Unavailable` when another
- * site answers than the one that was called. Fences this site when the peer knows more of it than it does.
+ * site answers than the one that was called. Fences this site when the peer knows more of it than it does. `Conflict` too where one of us was
+ * removed from the cluster, or is new and brings what is too old.
  */
 export async function shakeHands(
   site: SiteContext,
@@ -21,6 +22,8 @@ export async function shakeHands(
   const answer = await hello(site, calls, view, signal);
   const receivedMs = site.clock.wallMs();
   requireVersion(answer.protocol);
+  view.origin = answer.origin;
+  await site.membership.judge(answer);
   if (answer.prove !== undefined) await prove(site, calls, answer.prove, signal);
   const fenced = await fenceAgainst(site.replica, answer);
   if (fenced !== undefined) {
@@ -42,9 +45,9 @@ async function prove(site: SiteContext, calls: PeerCalls, dot: Dot, signal: Abor
 }
 
 async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal: AbortSignal): Promise<HelloAnswer> {
-  const answer = await calls
-    .hello({ ...(await site.report()), protocol: PROTOCOL }, signal)
-    .catch((error: unknown) => refused(site, view, error));
+  const evicted = view.origin === undefined ? undefined : await site.membership.noticeFor(view.origin);
+  const request = { ...(await site.report()), protocol: PROTOCOL, ...(evicted === undefined ? {} : { evicted }) };
+  const answer = await calls.hello(request, signal).catch(async (error: unknown) => refused(site, view, error));
   if (answer.site !== site.self.site) {
     if (answer.site === view.site) return answer;
     throw new SkerryError('Unavailable', `${view.url} is ${answer.site}, not ${view.site}`);
@@ -55,8 +58,12 @@ async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal
 }
 
 /** The peer saw the clash first: it is our alarm as much as its own. */
-function refused(site: SiteContext, view: PeerView, error: unknown): never {
-  if (isSkerryError(error, 'Conflict') && error.details['reason'] === 'duplicate-site')
+async function refused(site: SiteContext, view: PeerView, error: unknown): Promise<never> {
+  if (!isSkerryError(error, 'Conflict')) throw error;
+  const { reason, origin, knownSeq } = error.details;
+  if (reason === 'duplicate-site')
     site.onFact({ kind: 'duplicate-site', site: site.self.site, origins: [site.self.origin, `at ${view.url}`] });
+  if (reason === 'evicted' && typeof origin === 'string' && typeof knownSeq === 'number')
+    await site.membership.heed(view.site, { origin, knownSeq });
   throw error;
 }

@@ -18,5 +18,6 @@ export const chunkHash: Check<ChunkHash> = textLike(/^sha256:[0-9a-f]{64}$/, 'a 
 export const seq: Check<number> = whole(1, SEQ_MAX);
 export const vector: Check<VersionVector> = mapOf(origin, whole(0, SEQ_MAX), ORIGINS_MAX);
 export const wallMs: Check<number> = whole(0, 2 ** 48 - 1);
+export const firstOps: Check<Readonly<Record<Origin, number>>> = mapOf(origin, wallMs, ORIGINS_MAX);
 export const origins: Check<readonly Origin[]> = listOf(origin, ORIGINS_MAX);
 export const peers: Check<readonly PeerAddress[]> = listOf(record({ site: siteId, url: text(2048, 1) }), PEERS_MAX);

@@ -29,8 +29,8 @@ import { Quarantine } from './quarantine.ts';
 const BATCH_MAX_OPS = 512;
 /** An op that the engine cannot apply is tried again, since an upgrade or a peer may bring another answer. */
 const REFUSED_RETRY_MS = 60_000;
-/** The site's fault, not the op's: the whole batch comes again later. */
-const OUR_FAULT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(WORLD_FAULT_CODES);
+/** The site's fault or the peer's (`Conflict`: it was removed from the cluster), not the op's: the whole batch comes again later. */
+const NOT_THE_OPS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...WORLD_FAULT_CODES, 'Conflict']);
 
 export interface InboxDeps {
   readonly replica: Pick<Replica, 'origin' | 'cut' | 'apply'>;
@@ -73,6 +73,8 @@ export interface Inbox {
 export interface ReceiveOptions {
   /** The peer that brings them, not necessarily their author. */
   readonly from: SiteId;
+  /** Its origin: nothing is taken from one that was removed from the cluster. */
+  readonly via?: Origin;
   /** Set for what was not asked for: refuses with `SlowDown` when this many bytes more would be too many. */
   readonly pushedBytes?: number;
 }
@@ -83,11 +85,11 @@ export function createInbox(deps: InboxDeps): Inbox {
   let last: Promise<unknown> = Promise.resolve();
   let queuedBytes = 0;
 
-  function receive(ops: readonly WireOp[], { from, pushedBytes = 0 }: ReceiveOptions): Promise<InboxReport> {
+  function receive(ops: readonly WireOp[], { from, via, pushedBytes = 0 }: ReceiveOptions): Promise<InboxReport> {
     if (pushedBytes > 0 && queuedBytes > 0 && queuedBytes + pushedBytes > deps.inboxMaxBytes)
       return Promise.reject(new SkerryError('SlowDown', `${queuedBytes} bytes of pushed ops wait to be applied`));
     queuedBytes += pushedBytes;
-    const received = last.then(() => door.receive(ops, from)).finally(() => (queuedBytes -= pushedBytes));
+    const received = last.then(() => door.receive(ops, from, via)).finally(() => (queuedBytes -= pushedBytes));
     last = received.catch(() => undefined); // for its caller to handle; the next batch does not care
     return received;
   }
@@ -115,13 +117,13 @@ class Door {
     this.#quarantine = quarantine;
   }
 
-  async receive(ops: readonly WireOp[], from: SiteId): Promise<InboxReport> {
+  async receive(ops: readonly WireOp[], from: SiteId, via: Origin | undefined): Promise<InboxReport> {
     let { vector } = await this.#deps.replica.cut();
     this.#refuseOwn(ops, vector, from);
     const { wanted, known } = this.#sift(ops, vector);
     const tally: Tally = { applied: 0, known, early: 0 };
     for (let at = 0; at < wanted.length; at += BATCH_MAX_OPS)
-      vector = await this.#apply(wanted.slice(at, at + BATCH_MAX_OPS), tally);
+      vector = await this.#apply(wanted.slice(at, at + BATCH_MAX_OPS), tally, via);
     return { ...tally, vector };
   }
 
@@ -142,22 +144,22 @@ class Door {
     return { wanted: wanted.sort((a, b) => (a.op.stamp < b.op.stamp ? -1 : 1)), known: ops.length - unseen.size };
   }
 
-  async #apply(batch: readonly WireOp[], tally: Tally): Promise<VersionVector> {
+  async #apply(batch: readonly WireOp[], tally: Tally, via: Origin | undefined): Promise<VersionVector> {
     try {
-      const { outcomes, vector } = await this.#deps.replica.apply(batch);
+      const { outcomes, vector } = await this.#deps.replica.apply(batch, via);
       this.#settle(batch, outcomes, vector, tally);
       return vector;
     } catch (error) {
-      if (isOurFault(error)) throw error;
-      return this.#applySingly(batch, tally);
+      if (isNotTheOps(error)) throw error;
+      return this.#applySingly(batch, tally, via);
     }
   }
 
   /** One of them makes the transaction fail: it must not stop the others. */
-  async #applySingly(batch: readonly WireOp[], tally: Tally): Promise<VersionVector> {
+  async #applySingly(batch: readonly WireOp[], tally: Tally, via: Origin | undefined): Promise<VersionVector> {
     let { vector } = await this.#deps.replica.cut();
     for (const wire of batch) {
-      const applied = await this.#applyOne(wire);
+      const applied = await this.#applyOne(wire, via);
       if (applied === undefined) continue;
       ({ vector } = applied);
       this.#settle([wire], applied.outcomes, vector, tally);
@@ -165,15 +167,15 @@ class Door {
     return vector;
   }
 
-  async #applyOne(wire: WireOp): Promise<ApplyReport | undefined> {
+  async #applyOne(wire: WireOp, via: Origin | undefined): Promise<ApplyReport | undefined> {
     const { op, body } = wire;
     try {
-      return await this.#deps.replica.apply([wire]);
+      return await this.#deps.replica.apply([wire], via);
     } catch (error) {
-      if (isOurFault(error)) throw error;
+      if (isNotTheOps(error)) throw error;
       this.#deps.logger.error({ err: error, dot: op.dot, type: op.body.type }, 'an op of another site was refused');
       // The bytes are not what the op says; the op itself may be sound, and its bytes are fetched by hash.
-      if (body !== undefined && isSkerryError(error, 'ChecksumMismatch')) return this.#applyOne({ op });
+      if (body !== undefined && isSkerryError(error, 'ChecksumMismatch')) return this.#applyOne({ op }, via);
       this.#hold(op, 'refused', REFUSED_RETRY_MS);
       return undefined;
     }
@@ -220,6 +222,6 @@ class Door {
   }
 }
 
-function isOurFault(error: unknown): boolean {
-  return isSkerryError(error) && OUR_FAULT.has(error.code);
+function isNotTheOps(error: unknown): boolean {
+  return isSkerryError(error) && NOT_THE_OPS.has(error.code);
 }

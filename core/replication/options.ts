@@ -14,6 +14,8 @@ export interface ReplicationOptions {
   readonly backoffMaxMs: number;
   /** Ops, watermarks and clocks this far ahead of the wall clock are not let in (rule 11). The engine's setting. */
   readonly maxClockDriftMs: number;
+  /** Removals are remembered this long: a newcomer may bring data that is half as old. The engine's setting. */
+  readonly tombstoneGraceMs: number;
   /** A peer that has not pulled from here for this long cannot reach us: what it lacks is pushed. */
   readonly pushAfterMs: number;
   /** Bytes a second of ops and chunks from each peer; 0 for no limit. */
@@ -46,6 +48,7 @@ export const DEFAULT_OPTIONS: ReplicationOptions = Object.freeze({
   backoffMinMs: 200,
   backoffMaxMs: 30_000,
   maxClockDriftMs: 60_000,
+  tombstoneGraceMs: 24 * 60 * 60_000,
   pushAfterMs: 2_000,
   receiveBytesPerSecond: 0,
   sendBytesPerSecond: 0,

@@ -1,5 +1,5 @@
 /** What is known of a peer, for the loops that serve it and for status. */
-import type { Hlc, PeerState, SiteId, VersionVector } from '../contracts/index.ts';
+import type { Hlc, Origin, PeerState, SiteId, VersionVector } from '../contracts/index.ts';
 import { HLC_ZERO } from '../engine/hlc.ts';
 
 /** Written by the one peer that it belongs to. */
@@ -7,6 +7,8 @@ export interface PeerView {
   state: PeerState;
   readonly site: SiteId;
   readonly url: string;
+  /** Who answered last. */
+  origin?: Origin;
   /** What it had when it last said so, and what came from it since. */
   vector: VersionVector;
   hlc: Hlc;

@@ -2,7 +2,7 @@
  * One configured peer: connects, and while a handshake holds pulls, pushes what the peer does not come for, and tells
  * watermarks. Any failure ends the session; the next one begins after a backoff. Other peers never notice.
  */
-import { isSkerryError, type PeerAddress, type PeerLink, type Transport } from '../contracts/index.ts';
+import { isSkerryError, type PeerAddress, type PeerLink, type PeerState, type Transport } from '../contracts/index.ts';
 import { chunkSource, PeerCalls } from './calls.ts';
 import { shakeHands } from './handshake.ts';
 import { Backoff, TokenBucket } from './pacing.ts';
@@ -113,7 +113,7 @@ export class Peer {
     const waitMs = this.#backoff.next();
     this.#attempted.resolve();
     view.lastError = error instanceof Error ? error.message : String(error);
-    if (isSkerryError(error, 'Conflict')) view.state = 'duplicate-site';
+    if (isSkerryError(error, 'Conflict')) view.state = conflictState(error.details['reason']);
     else if (view.state !== 'must-bootstrap') view.state = 'connecting';
     const level = this.#backoff.failures === 1 ? 'warn' : 'debug';
     logger[level]({ err: error, peer: view.site, waitMs, failures: this.#backoff.failures }, 'a peer is out of reach');
@@ -174,9 +174,10 @@ export class Peer {
   }
 
   async #gossip({ protocol, signal }: PushCall): Promise<void> {
-    const { watermarks } = this.#site;
+    const { watermarks, membership } = this.#site;
     const { marks } = await this.#calls.watermarks({ protocol, marks: await watermarks.report() }, signal);
     await watermarks.receive(marks);
+    await membership.tend(this.view.vector);
   }
 
   async #pushLoop(call: PushCall): Promise<void> {
@@ -213,3 +214,6 @@ export class Peer {
     while (callers.isPulling(this.view.site, options.pushAfterMs)) await timers.sleep(options.pushAfterMs, signal);
   }
 }
+
+const conflictState = (reason: unknown): PeerState =>
+  reason === 'evicted' || reason === 'not-a-member' ? reason : 'duplicate-site';

@@ -49,6 +49,8 @@ export interface SiteReport {
   readonly wallMs: number;
   /** Peers that it knows and their addresses. */
   readonly peers: readonly PeerAddress[];
+  /** Unix milliseconds of the first op of each origin in `vector`, where it still knows: how old the data is that it brings. */
+  readonly firstOpMs?: Readonly<Record<Origin, number>>;
 }
 
 export interface HelloRequest extends SiteReport {
@@ -57,6 +59,8 @@ export interface HelloRequest extends SiteReport {
   readonly prove?: Dot;
   /** Stamp of the op that the answerer wanted to know of in its last answer; absent: it is not here. */
   readonly proof?: Stamp;
+  /** Tells the origin that answered before that it was removed, and which op of it is the last that is known. */
+  readonly evicted?: { readonly origin: Origin; readonly knownSeq: number };
 }
 
 export interface HelloAnswer extends SiteReport {

@@ -51,7 +51,7 @@ async function take(
   switch (frame.kind) {
     case 'page': {
       const last = frame.ops.at(-1);
-      const report = await site.inbox.receive(frame.ops, { from: view.site });
+      const report = await site.inbox.receive(frame.ops, { from: view.site, ...viaOf(view) });
       view.opsReceived += report.applied;
       view.vector = behind(view.vector, frame.ops);
       if (last !== undefined) view.seenHlc = later(view.seenHlc, stampHlc(last.op.stamp));
@@ -73,5 +73,7 @@ async function take(
       return undefined;
   }
 }
+
+const viaOf = ({ origin }: PeerView) => (origin === undefined ? {} : { via: origin });
 
 const later = (a: string, b: string): string => (a > b ? a : b);

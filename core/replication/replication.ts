@@ -5,6 +5,7 @@
 import {
   SkerryError,
   type Clock,
+  type Evicted,
   type Fenced,
   type Lifecycle,
   type Logger,
@@ -23,9 +24,10 @@ import { hlcWallMs } from '../engine/hlc.ts';
 import type { Replica } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { Callers } from './callers.ts';
-import type { FencedFact, Handshake, OnFact, ReplicationFact } from './facts.ts';
+import type { EvictedFact, FencedFact, Handshake, OnFact, ReplicationFact } from './facts.ts';
 import { Fetcher } from './fetcher.ts';
 import { createInbox } from './inbox.ts';
+import { Membership } from './membership.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
 import { Peer } from './peer.ts';
 import type { SiteReport } from './protocol.ts';
@@ -93,6 +95,7 @@ class SiteReplication implements Replication {
   readonly #peers = new Map<SiteId, Peer>();
   #addresses: readonly string[] = [];
   #fenced: FencedFact | undefined;
+  #evicted: EvictedFact | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(deps: ReplicationDeps) {
@@ -104,6 +107,7 @@ class SiteReplication implements Replication {
   async open(): Promise<void> {
     const { transport, self, peers } = this.#deps;
     await this.#site.watermarks.open();
+    await this.#site.membership.join();
     const server = new Server(this.#site);
     this.#addresses = await transport.listen(self, (call) => server.serve(call));
     this.#site.fetcher.open();
@@ -170,6 +174,7 @@ class SiteReplication implements Replication {
       },
       fetch: fetched,
       ...(this.#fenced === undefined ? {} : { fenced: fencedOf(this.#fenced) }),
+      ...(this.#evicted === undefined ? {} : { evicted: evictedOf(this.#evicted) }),
       ...(stable === undefined ? {} : { stable }),
     };
   }
@@ -190,6 +195,14 @@ class SiteReplication implements Replication {
   }
 
   /** Stands still, both ways; the owner starts anew with another incarnation. */
+  /** Goes on being refused, so that a peer is found that knows more of our ops. */
+  #evict(fact: EvictedFact): void {
+    const { ownSeq, knownSeq } = fact;
+    if (this.#evicted?.ownSeq === ownSeq && this.#evicted.knownSeq >= knownSeq) return;
+    this.#evicted = fact;
+    this.#tell(fact);
+  }
+
   #fence(fact: FencedFact): void {
     if (this.#fenced !== undefined) return;
     this.#fenced = fact;
@@ -211,6 +224,9 @@ class SiteReplication implements Replication {
   #context(options: ReplicationOptions): SiteContext {
     const { replica, self, ports, state } = this.#deps;
     const { clock, logger } = ports;
+    const { maxClockDriftMs } = options;
+    const peers = this.#deps.peers.map(({ site }) => site);
+    const watermarks = createWatermarks({ replica, state, clock, logger, maxClockDriftMs, peers });
     const onFact: OnFact = (fact) => this.#tell(fact);
     const fence = (fact: FencedFact): void => this.#fence(fact);
     const fetcher = new Fetcher({ replica, ...ports, options });
@@ -236,7 +252,17 @@ class SiteReplication implements Replication {
       onFact,
       onHandshake: (handshake) => this.#deps.onHandshake?.(handshake),
       fence,
-      watermarks: createWatermarks({ replica, state, clock, logger, maxClockDriftMs: options.maxClockDriftMs }),
+      watermarks,
+      membership: new Membership({
+        self,
+        replica,
+        state,
+        watermarks,
+        clock,
+        logger,
+        options,
+        onEvicted: (fact) => this.#evict(fact),
+      }),
       callers: new Callers({ self, clock, onFact, callsPerPeer: options.callsPerPeer }),
       commits: this.#commits,
       report: () => this.#report(),
@@ -245,10 +271,12 @@ class SiteReplication implements Replication {
   }
 
   async #report(): Promise<SiteReport> {
-    const { replica, self, peers, ports } = this.#deps;
+    const { replica, self, peers, ports, state } = this.#deps;
     const { vector, hlc } = await replica.cut();
-    return { site: self.site, origin: self.origin, vector, hlc, wallMs: ports.clock.wallMs(), peers };
+    const firstOpMs = await state.firstOps();
+    return { site: self.site, origin: self.origin, vector, hlc, wallMs: ports.clock.wallMs(), peers, firstOpMs };
   }
 }
 
+const evictedOf = ({ by, ownSeq, knownSeq }: EvictedFact): Evicted => ({ by, ownSeq, knownSeq });
 const fencedOf = ({ by, ownSeq, knownSeq, diverged }: FencedFact): Fenced => ({ by, ownSeq, knownSeq, diverged });

@@ -43,6 +43,7 @@ export class Server {
       throw new SkerryError('Unavailable', 'replication of this site has stopped: it closes, or is fenced');
     const leave = this.#site.callers.enter(call.from);
     try {
+      await this.#site.membership.admit(call.from);
       yield* this.#answers[name](call);
     } catch (error) {
       if (isSkerryError(error, 'InvalidArgument'))
@@ -62,6 +63,8 @@ export class Server {
     if (asked.site !== from.site || asked.origin !== from.origin)
       throw new SkerryError('InvalidArgument', `${from.origin} calls itself ${asked.origin}`);
     const protocol = negotiate(PROTOCOL, asked.protocol);
+    if (asked.evicted !== undefined) await this.#site.membership.heed(asked.site, asked.evicted);
+    await this.#site.membership.judge(asked);
     const fenced = await fenceAgainst(replica, asked);
     if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector });
     else fence(fenced);
@@ -117,7 +120,7 @@ export class Server {
     const { inbox, replica } = this.#site;
     const { protocol, ops } = codec.pushRequest.decode(body);
     requireVersion(protocol);
-    await inbox.receive(ops, { from: from.site, pushedBytes: body.length });
+    await inbox.receive(ops, { from: from.site, via: from.origin, pushedBytes: body.length });
     const { vector, hlc } = await replica.cut();
     yield codec.pushAnswer.encode({ vector, hlc, blocked: inbox.blocked() });
   }
@@ -175,11 +178,12 @@ export class Server {
     yield codec.putChunksAnswer.encode({ stored });
   }
 
-  async *#watermarks({ body }: IncomingCall): Answer {
-    const { watermarks } = this.#site;
+  async *#watermarks({ body, from }: IncomingCall): Answer {
+    const { watermarks, membership } = this.#site;
     const { protocol, marks } = codec.watermarksMessage.decode(body);
     requireVersion(protocol);
     await watermarks.receive(marks);
+    await membership.tend(marks.find(({ origin }) => origin === from.origin)?.vector ?? {});
     const answer: WatermarksMessage = { protocol, marks: await watermarks.report() };
     yield codec.watermarksMessage.encode(answer);
   }

@@ -5,6 +5,7 @@ import type { Callers } from './callers.ts';
 import type { FencedFact, Handshake, OnFact } from './facts.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Inbox } from './inbox.ts';
+import type { Membership } from './membership.ts';
 import type { ReplicationOptions } from './options.ts';
 import type { SiteReport } from './protocol.ts';
 import type { Wakeup } from './wakeup.ts';
@@ -17,6 +18,7 @@ export interface SiteContext {
   readonly fetcher: Fetcher;
   readonly watermarks: Watermarks;
   readonly callers: Callers;
+  readonly membership: Membership;
   /** Told at every commit, local or applied. */
   readonly commits: Wakeup;
   readonly clock: Clock;

@@ -1,5 +1,6 @@
 /** What replication remembers over restarts and learns of membership: a port that the owner of the site implements. */
 import type { Origin } from '../contracts/index.ts';
+import type { MemberRegister } from '../engine/members.ts';
 import type { Cut } from '../engine/replica.ts';
 import type { Watermark } from './protocol.ts';
 
@@ -12,8 +13,16 @@ export interface ReplicationState {
   loadWatermarks(): Promise<readonly Watermark[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly Watermark[]): Promise<void>;
-  /** Origins whose report stability needs, this site's own included; evicted ones are not among them. */
-  members(): Promise<readonly Origin[]>;
+  /** Durable when it resolves. */
+  forgetWatermarks(origins: readonly Origin[]): Promise<void>;
+  /** Who is a member and who was removed. */
+  memberRegisters(): Promise<readonly MemberRegister[]>;
+  /** Records this site as a member, durably, unless it is recorded or was removed. Rejects as writes do. */
+  join(): Promise<void>;
+  /** Records that these origins are no longer members, durably. */
+  removeMembers(origins: readonly Origin[]): Promise<void>;
+  /** Unix milliseconds of the first op of each origin that has ops here, where that is still known. */
+  firstOps(): Promise<Readonly<Record<Origin, number>>>;
   /** True while a snapshot is being taken in: this site reports no watermark (rule 15). */
   bootstrapping(): boolean;
 }

@@ -2,7 +2,7 @@
  * What each origin last reported of itself, first-hand or relayed. A report that tells of ops that we lack proves nothing yet;
  * it waits until we have them, and the one before counts until then, so that a busy site's frontier moves too.
  */
-import type { Clock, Logger, Origin } from '../contracts/index.ts';
+import type { Clock, Hlc, Logger, Origin, SiteId } from '../contracts/index.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import type { Cut, Replica } from '../engine/replica.ts';
 import { coversVector } from '../engine/vector.ts';
@@ -27,6 +27,8 @@ export interface WatermarksDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxClockDriftMs: number;
+  /** Sites that this one calls: before each is recorded as a member nothing is stable. */
+  readonly peers: readonly SiteId[];
 }
 
 export interface Watermarks {
@@ -37,6 +39,8 @@ export interface Watermarks {
   receive(marks: readonly Watermark[]): Promise<void>;
   /** `undefined` while nothing is known to be stable. */
   frontier(): Promise<Frontier | undefined>;
+  /** Clock of the last report of an origin. */
+  lastReport(origin: Origin): Hlc | undefined;
 }
 
 export function createWatermarks(deps: WatermarksDeps): Watermarks {
@@ -58,6 +62,7 @@ class Board implements Watermarks {
 
   async report(): Promise<readonly Watermark[]> {
     const { state, replica } = this.#deps;
+    await this.#dropRemoved();
     const others = [...this.#reports.values()].map(({ latest }) => latest);
     if (state.bootstrapping()) return others;
     const { hlc, vector } = await state.tick();
@@ -67,7 +72,8 @@ class Board implements Watermarks {
   async receive(marks: readonly Watermark[]): Promise<void> {
     const { vector } = await this.#deps.replica.cut();
     const latestMs = this.#deps.clock.wallMs() + this.#deps.maxClockDriftMs;
-    const news = marks.filter((mark) => this.#isNews(mark, latestMs));
+    const removed = await this.#dropRemoved();
+    const news = marks.filter((mark) => !removed.has(mark.origin) && this.#isNews(mark, latestMs));
     for (const mark of news) this.#take(mark, vector);
     if (news.length > 0) await this.#deps.state.saveWatermarks(news);
   }
@@ -81,7 +87,23 @@ class Board implements Watermarks {
       promote(reports, vector);
       if (reports.covered !== undefined) covered.set(origin, reports.covered);
     }
-    return stableFrontier({ origin: replica.origin, hlc, vector }, await state.members(), covered);
+    const cluster = { registers: await state.memberRegisters(), peers: this.#deps.peers };
+    return stableFrontier({ origin: replica.origin, hlc, vector }, cluster, covered);
+  }
+
+  lastReport(origin: Origin): Hlc | undefined {
+    return this.#reports.get(origin)?.latest.hlc;
+  }
+
+  /** What an origin reported before it was removed proves nothing, and does not come back through others. */
+  async #dropRemoved(): Promise<ReadonlySet<Origin>> {
+    const { state } = this.#deps;
+    const registers = await state.memberRegisters();
+    const removed = new Set(registers.filter(({ isMember }) => !isMember).map(({ origin }) => origin));
+    const dropped = [...this.#reports.keys()].filter((origin) => removed.has(origin));
+    for (const origin of dropped) this.#reports.delete(origin);
+    if (dropped.length > 0) await state.forgetWatermarks(dropped);
+    return removed;
   }
 
   /** Only an origin itself says more of itself, and of ours nobody else does. */

@@ -62,6 +62,12 @@ const ROUTES: readonly Route[] = [
     answer: async ({ admin, names }) => ok(await admin.pushTo(name(names, 'peer'))),
   },
   { method: 'POST', path: '/v1/replication/recover', answer: recover },
+  { method: 'GET', path: '/v1/members', answer: async ({ admin }) => ok(await admin.listMembers()) },
+  {
+    method: 'DELETE',
+    path: '/v1/members/:member',
+    answer: async ({ admin, names }) => ok(await admin.removeMember(name(names, 'member'))),
+  },
   { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
 ];
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { transact } from '../../core/engine/txn.ts';
-import { hlcEpoch, hlcWallMs, raiseEpoch } from '../../core/engine/hlc.ts';
+import { formatHlc, hlcEpoch, hlcWallMs, raiseEpoch } from '../../core/engine/hlc.ts';
 import { clockKey, opLogKey, registerKey } from '../../core/engine/keys.ts';
 import { decodeRecord, type ClockRecord, type Register } from '../../core/engine/records.ts';
 import type { MetaStore } from '../../core/contracts/index.ts';
@@ -52,16 +52,25 @@ describe('keeping', () => {
     assert.deepEqual([await rows(site.metaStore, 'oplog'), await rows(site.metaStore, 'tombstones')], [0, 0]);
   });
 
-  test('with a frontier that peers prove: nothing goes before members are recorded', async () => {
+  test('with a frontier that peers prove: nothing goes before members are recorded, and no tombstone before the grace is over', async () => {
     await using site = await wholeSite({ keepOps: 0 });
     await write(site);
     await settle(site);
     const { keeping, replica } = site.engine;
-    keeping.useFrontier(() => replica.cut());
+    let pastMs = 0;
+    keeping.useFrontier(async () => {
+      const { hlc, vector } = await replica.cut();
+      return { vector, hlc: formatHlc(hlcWallMs(hlc) + pastMs, 0) };
+    });
     assert.deepEqual(await keeping.purger.run(), { ops: 0, tombstones: 0 });
     const member: Register = { value: {}, stamp: '0000000000000001!ber!fedcba9876543210!0000000001' };
     await transact(site.metaStore, {}, (txn) => txn.put(registerKey('member', OTHER), member));
     assert.deepEqual(await site.engine.replicaState.members(), [replica.origin, OTHER]);
+    pastMs = 24 * 60 * 60_000 - 1;
+    const { ops, tombstones } = await keeping.purger.run();
+    assert.ok(ops > 0);
+    assert.equal(tombstones, 0);
+    pastMs++;
     assert.ok((await keeping.purger.run()).tombstones > 0);
     const [kept] = await site.metaStore.get([registerKey('member', OTHER)]);
     assert.deepEqual(decodeRecord(kept as Uint8Array), member);

@@ -13,8 +13,10 @@ import type { ReplicationState } from '../../core/replication/state.ts';
 import { createWatermarks } from '../../core/replication/watermarks.ts';
 import { silentLogger } from '../engine/fake-stores.ts';
 import { ModelReplica } from './fixtures/model-replica.ts';
+import { fixedMembers, registersOf } from './fixtures/registers.ts';
 import { VirtualTime } from './fixtures/virtual-time.ts';
 
+const EVICTED = 'e.0000000000000000';
 const SITES = ['waw', 'ber', 'lon'] as const;
 
 type Step =
@@ -68,11 +70,8 @@ class World {
   async frontier(index: number) {
     const { origin } = this.at(index);
     const own = { origin, ...(await this.at(index).cut()) };
-    return stableFrontier(
-      own,
-      this.sites.map((each) => each.origin),
-      this.known[index] ?? new Map(),
-    );
+    const registers = registersOf(this.sites.map((each) => each.origin));
+    return stableFrontier(own, { registers, peers: [] }, this.known[index] ?? new Map());
   }
 }
 
@@ -103,9 +102,11 @@ describe('the stable frontier', () => {
     const b: Watermark = { origin: 'b.0000000000000000', hlc: formatHlc(900, 0), vector: { ...own.vector } };
     const c: Watermark = { origin: 'c.0000000000000000', hlc, vector: { 'c.0000000000000000': 1 } };
     const marks = new Map([b, c].map((mark) => [mark.origin, mark]));
-    assert.equal(stableFrontier(own, [own.origin, b.origin, 'd.0000000000000000'], marks), undefined);
-    assert.equal(stableFrontier(own, [own.origin, b.origin, c.origin], marks), undefined);
-    assert.deepEqual(stableFrontier(own, [own.origin, b.origin], marks), { vector: own.vector, hlc: b.hlc });
+    const frontier = (...members: readonly Origin[]) =>
+      stableFrontier(own, { registers: registersOf([own.origin, ...members], [EVICTED]), peers: ['b'] }, marks);
+    assert.equal(frontier(b.origin, 'd.0000000000000000'), undefined);
+    assert.equal(frontier(b.origin, c.origin), undefined);
+    assert.deepEqual(frontier(b.origin), { vector: own.vector, hlc: b.hlc });
   });
 });
 
@@ -119,10 +120,11 @@ describe('watermarks', () => {
       tick: () => replica.cut(),
       loadWatermarks: async () => [...store.values()],
       saveWatermarks: async (marks) => marks.forEach((mark) => store.set(mark.origin, mark)),
-      members: async () => [replica.origin, BER],
+      forgetWatermarks: async (origins) => origins.forEach((origin) => store.delete(origin)),
+      ...fixedMembers(() => [replica.origin, BER]),
       bootstrapping: () => flags.bootstrapping,
     };
-    const deps = { replica, state, clock: time.clock, logger: silentLogger, maxClockDriftMs: 60_000 };
+    const deps = { replica, state, clock: time.clock, logger: silentLogger, maxClockDriftMs: 60_000, peers: [] };
     return { time, replica, store, flags, deps, marks: createWatermarks(deps) };
   }
   const BER = 'ber.0123456789abcdef';

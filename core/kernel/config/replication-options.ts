@@ -28,6 +28,11 @@ const REPLICATION_OPTIONS = {
 /** Keys that replication and the engine both obey. */
 const SHARED_OPTIONS = {
   maxClockDriftMs: number(100, 86_400_000, 'ops stamped this far ahead of the wall clock are held back'),
+  tombstoneGraceMs: number(
+    0,
+    365 * 86_400_000,
+    'removals are remembered this long; newcomers may bring data half as old',
+  ),
 };
 
 /** Keys that the engine alone obeys. */

@@ -42,6 +42,8 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     pullFrom: { applied: 2, pendingVersions: 0 },
     pushTo: { pushed: 3 },
     recover: undefined,
+    listMembers: [{ site: 'waw', self: true }],
+    removeMember: [{ site: 'ber', state: 'removed' }],
     stop: undefined,
   };
   const calls: FakeAdmin['calls'] = [];

@@ -156,6 +156,8 @@ describe('routes', () => {
       ['pullFrom', 'ber'],
     ],
     [{ method: 'POST', path: '/v1/replication/ber/push' }, 200, { pushed: 3 }, ['pushTo', 'ber']],
+    [{ path: '/v1/members' }, 200, [{ site: 'waw', self: true }], ['listMembers']],
+    [{ method: 'DELETE', path: '/v1/members/ber' }, 200, [{ site: 'ber', state: 'removed' }], ['removeMember', 'ber']],
     [{ method: 'POST', path: '/v1/stop' }, 202, { stopping: true }, ['stop']],
   ];
 
