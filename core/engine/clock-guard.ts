@@ -6,9 +6,15 @@
 import { isSkerryError, SkerryError, type Clock, type Hlc } from '../contracts/index.ts';
 import { HLC_ZERO, hlcWallMs } from './hlc.ts';
 
+/** Last reading of the site's own clock, and how far ahead of the wall it may be because an operator let that in. */
+export interface Reading {
+  readonly hlc: Hlc;
+  readonly letInMs?: number;
+}
+
 export interface ClockGuard {
-  /** Throws `ClockUntrusted` (retryable; details: `reason`, milliseconds) when an op must not be stamped now. `hlc`: the last reading. */
-  check(hlc: Hlc): void;
+  /** Throws `ClockUntrusted` (retryable; details: `reason`, milliseconds) when an op must not be stamped now. */
+  check(clock: Reading): void;
   /**
    * Somebody vouches for the wall clock as it is now: an operator, or a peer whose clock agrees. A jump of the past is forgotten.
    */
@@ -29,16 +35,16 @@ export function createClockGuard({ clock, maxClockDriftMs }: ClockGuardDeps): Cl
   /** Wall minus monotonic time when it was last believed. Slow correction by NTP moves it along. */
   let offsetMs = clock.wallMs() - clock.monotonicMs();
 
-  let lastHlc = HLC_ZERO;
+  let last: Reading = { hlc: HLC_ZERO };
 
-  function check(hlc: Hlc): void {
-    lastHlc = hlc;
+  function check(own: Reading): void {
+    last = own;
     const wallMs = clock.wallMs();
     const nowOffsetMs = wallMs - clock.monotonicMs();
     const jumpMs = nowOffsetMs - offsetMs;
     if (jumpMs > maxClockDriftMs) throw untrusted('wall clock jumped forward', jumpMs, maxClockDriftMs);
     offsetMs = nowOffsetMs;
-    const aheadMs = hlcWallMs(hlc) - wallMs;
+    const aheadMs = hlcWallMs(own.hlc) - Math.max(wallMs, own.letInMs ?? 0);
     if (aheadMs > maxClockDriftMs)
       throw untrusted('wall clock is behind what this site has stamped', aheadMs, maxClockDriftMs);
   }
@@ -50,7 +56,7 @@ export function createClockGuard({ clock, maxClockDriftMs }: ClockGuardDeps): Cl
     },
     problem() {
       try {
-        check(lastHlc);
+        check(last);
         return undefined;
       } catch (error) {
         if (isSkerryError(error, 'ClockUntrusted')) return error.message;

@@ -2,16 +2,8 @@
  * What a site keeps for its peers and gives up when nobody needs it: snapshots served and merged, leases, the memory of
  * replication, purging; and whether it may write at all: its clock is believed and its past is its own (rules 11 to 15).
  */
-import {
-  SkerryError,
-  type Clock,
-  type Hlc,
-  type Logger,
-  type MetaStore,
-  type Random,
-  type Timers,
-} from '../contracts/index.ts';
-import type { ClockGuard } from './clock-guard.ts';
+import { SkerryError, type Clock, type Logger, type MetaStore, type Random, type Timers } from '../contracts/index.ts';
+import type { ClockGuard, Reading } from './clock-guard.ts';
 import type { Committer } from './committer.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { mergeCut, mergeInProgress, type CutSource } from './merge-cut.ts';
@@ -25,7 +17,7 @@ export const DEFAULT_TOMBSTONE_GRACE_MS = 24 * 60 * 60 * 1000;
 
 export interface WriteDoor {
   /** Throws `ClockUntrusted`, or `Unavailable` once the site is fenced. */
-  check(hlc: Hlc): void;
+  check(clock: Reading): void;
   /** Refuses writes from now on. `reason` is shown to clients and operators; the last one given counts. */
   fence(reason: string): void;
   /** The site is another origin and has its past: writes are accepted again. */
@@ -37,12 +29,12 @@ export interface WriteDoor {
 export function createWriteDoor(guard: ClockGuard): WriteDoor {
   let fenced: string | undefined;
   return {
-    check(hlc) {
+    check(clock) {
       if (fenced !== undefined)
         throw new SkerryError('Unavailable', `this site accepts no writes: ${fenced}`, {
           details: { reason: 'fenced' },
         });
-      guard.check(hlc);
+      guard.check(clock);
     },
     fence: (reason) => void (fenced = reason),
     unfence: () => void (fenced = undefined),

@@ -190,11 +190,12 @@ function finish({ committer }: MergeCutDeps, cut: OpenedCut): Promise<void> {
     decide(context) {
       expectMerging(context, cut);
       const { txn, clock, moveClock } = context;
-      const { hlc, vector } = clock();
+      const { hlc, vector, letInMs } = clock();
       const trimmed = txn.record<VersionVector>(trimmedKey) ?? EMPTY_VECTOR;
       txn.put(trimmedKey, joinVectors(trimmed, withoutOps(vector, cut.vector)));
       txn.remove(mergingKey);
-      moveClock({ hlc: mergeHlc(hlc, cut.hlc), vector: joinVectors(vector, cut.vector) } satisfies ClockRecord);
+      const next = { hlc: mergeHlc(hlc, cut.hlc), vector: joinVectors(vector, cut.vector) };
+      moveClock((letInMs === undefined ? next : { ...next, letInMs }) satisfies ClockRecord);
     },
   });
 }

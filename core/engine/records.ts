@@ -34,6 +34,8 @@ export interface OpLogRecord {
 export interface ClockRecord {
   readonly hlc: Hlc;
   readonly vector: VersionVector;
+  /** An operator let in what is stamped up to here, wall milliseconds, although our clock was far behind (rule 11). */
+  readonly letInMs?: number;
   /** While a peer's snapshot is merged: what it covers. */
   readonly merging?: VersionVector;
 }

@@ -12,7 +12,7 @@ import { hlcWallMs, nextHlc } from './hlc.ts';
 import { mergingKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
 import type { Members } from './members.ts';
 import type { Cut } from './replica-types.ts';
-import { decodeRecord } from './records.ts';
+import { decodeRecord, type ClockRecord } from './records.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
@@ -31,6 +31,11 @@ export interface ReplicaState {
    * the wall clock is not to be trusted it is the cut as it stands.
    */
   tick(): Promise<Cut>;
+  /**
+   * What is stamped up to `wallMs` is no longer held back for being ahead of our clock, durably: an operator knows that the clock it was
+   * stamped with is gone or set right. Our own clock goes as far ahead with it, and so may what we stamp.
+   */
+  letIn(wallMs: number): Promise<void>;
   loadWatermarks(): Promise<readonly MemberReport[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly MemberReport[]): Promise<void>;
@@ -57,7 +62,7 @@ export interface ReplicaStateDeps {
   readonly origin: Origin;
   readonly members: Members;
   /** Throws `ClockUntrusted` when this site's clock is not to be trusted. */
-  readonly checkClock: (hlc: Hlc) => void;
+  readonly checkClock: (clock: ClockRecord) => void;
 }
 
 const PAGE = 1000;
@@ -82,9 +87,17 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
         decide({ txn, nowMs, clock, moveClock }) {
           const before = clock();
           const isBehind = hlcWallMs(before.hlc) < Math.floor(nowMs);
-          if (isBehind && isTrusted(checkClock, before.hlc)) moveClock({ ...before, hlc: nextHlc(before.hlc, nowMs) });
+          if (isBehind && isTrusted(checkClock, before)) moveClock({ ...before, hlc: nextHlc(before.hlc, nowMs) });
           const { hlc, vector } = clock();
           return { hlc, vector, trimmed: txn.record<VersionVector>(trimmedKey) ?? EMPTY_VECTOR };
+        },
+      }),
+    letIn: (wallMs) =>
+      committer.commit({
+        reads: {},
+        appended: [],
+        decide({ clock, moveClock }) {
+          moveClock({ ...clock(), letInMs: Math.max(wallMs, clock().letInMs ?? 0) });
         },
       }),
     async loadWatermarks() {
@@ -122,9 +135,9 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
   };
 }
 
-function isTrusted(checkClock: (hlc: Hlc) => void, hlc: Hlc): boolean {
+function isTrusted(checkClock: ReplicaStateDeps['checkClock'], clock: ClockRecord): boolean {
   try {
-    checkClock(hlc);
+    checkClock(clock);
     return true;
   } catch (error) {
     if (isSkerryError(error, 'ClockUntrusted')) return false;

@@ -34,16 +34,16 @@ describe('the clock guard', () => {
     const clock = new VirtualClock();
     const guard = guardOf(clock);
     clock.pass(86_400_000);
-    guard.check(HLC_ZERO);
+    guard.check({ hlc: HLC_ZERO });
     clock.wall += MAX_MS + 1;
-    assert.throws(() => guard.check(HLC_ZERO), { ...refused, message: /jumped forward, by 60001 ms/ });
+    assert.throws(() => guard.check({ hlc: HLC_ZERO }), { ...refused, message: /jumped forward, by 60001 ms/ });
     clock.pass(86_400_000);
-    assert.throws(() => guard.check(HLC_ZERO), refused, 'time does not heal it');
+    assert.throws(() => guard.check({ hlc: HLC_ZERO }), refused, 'time does not heal it');
     clock.wall -= MAX_MS + 1;
-    guard.check(HLC_ZERO);
+    guard.check({ hlc: HLC_ZERO });
     clock.wall += MAX_MS + 1;
     guard.trust();
-    guard.check(HLC_ZERO);
+    guard.check({ hlc: HLC_ZERO });
   });
 
   test('what NTP corrects in small steps is followed', () => {
@@ -52,7 +52,7 @@ describe('the clock guard', () => {
     for (let i = 0; i < 100; i++) {
       clock.pass(1000);
       clock.wall += MAX_MS / 2;
-      guard.check(HLC_ZERO);
+      guard.check({ hlc: HLC_ZERO });
     }
   });
 
@@ -61,14 +61,14 @@ describe('the clock guard', () => {
     const guard = guardOf(clock);
     const stamped = formatHlc(clock.wall, 3);
     clock.wall -= MAX_MS;
-    guard.check(stamped);
+    guard.check({ hlc: stamped });
     clock.wall -= 1;
-    assert.throws(() => guard.check(stamped), {
+    assert.throws(() => guard.check({ hlc: stamped }), {
       ...refused,
       message: /behind what this site has stamped, by 60001 ms/,
     });
     clock.pass(1);
-    guard.check(stamped);
+    guard.check({ hlc: stamped });
   });
 
   test('whatever the wall clock does, no stamp is further from the monotonic clock than one drift for each step', async () => {
@@ -91,7 +91,7 @@ describe('the clock guard', () => {
             origin: 'waw.0123456789abcdef',
             onCommitted: () => {},
             maxClockDriftMs: MAX_MS,
-            checkWrites: (hlc) => guard.check(hlc),
+            checkWrites: (reading) => guard.check(reading),
           });
           let last = HLC_ZERO;
           for (const [i, { passMs, jumpMs }] of moves.entries()) {
