@@ -6,7 +6,6 @@
 import {
   SkerryError,
   type Clock,
-  type Hlc,
   type Locator,
   type Logger,
   type MetaKey,
@@ -82,7 +81,7 @@ export interface CommitterDeps {
   /** An op this far ahead of the wall clock is held, milliseconds. */
   readonly maxClockDriftMs: number;
   /** Throws when this site must not write now, given its own clock's last reading. */
-  readonly checkWrites?: (hlc: Hlc) => void;
+  readonly checkWrites?: (clock: Pick<ClockRecord, 'hlc' | 'letInMs'>) => void;
   /** Asked for every own op. */
   readonly gate?: WriteGate;
   /** Records whose bytes are known to be bad. */
@@ -207,7 +206,7 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
       clock = next;
     },
     author(body, local) {
-      deps.checkWrites?.(clock.hlc);
+      deps.checkWrites?.(clock);
       deps.gate?.check(txn, body);
       if (clock.merging) refuseUncovered(txn, clock, body);
       const dot = { origin: deps.origin, seq: seqOf(clock.vector, deps.origin) + 1 };
@@ -273,11 +272,12 @@ function refuseUncovered(txn: Txn, { vector }: ClockRecord, body: OpBody): void 
 /** Ops are applied in order per origin, after everything they had seen, and not from the future. */
 function whyNot(
   op: Op,
-  { vector, merging }: ClockRecord,
+  { vector, merging, letInMs = 0 }: ClockRecord,
   latestMs: number,
 ): Exclude<ApplyOutcome, 'applied'> | undefined {
   if (coversDot(vector, op.dot)) return 'known';
   if (merging && coversDot(merging, op.dot)) return 'early'; // some of what it did may be here: the snapshot brings it
   if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1 || !coversVector(vector, op.deps)) return 'early';
+  if (hlcWallMs(stampHlc(op.stamp)) <= letInMs) return undefined;
   return hlcWallMs(stampHlc(op.stamp)) > latestMs ? 'held' : undefined;
 }

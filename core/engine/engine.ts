@@ -174,7 +174,7 @@ export function createEngine(given: EngineDeps): Engine {
     get origin() {
       return origin;
     },
-    checkWrites: (hlc) => door.check(hlc),
+    checkWrites: (reading) => door.check(reading),
     gate: memberGate(self, writers && createWriteGate({ ...deps, writers })),
     maxClockDriftMs,
     damage,
@@ -196,7 +196,7 @@ export function createEngine(given: EngineDeps): Engine {
       return origin;
     },
     members,
-    checkClock: (hlc) => guard.check(hlc),
+    checkClock: (reading) => guard.check(reading),
   });
   const garbage = createGarbageCollector({ ...deps, reader: metaStore, committer, reclaimer, pins });
   const identities = createIdentities({ ...deps, reader: metaStore, committer, sealingKeys: sealingKeys(deps) });
