@@ -5,8 +5,10 @@ export type PeerState =
   /** Not yet reached since the start, or lost and tried again. */
   | 'connecting'
   | 'connected'
-  /** It no longer has what we lack. */
+  /** It no longer has what we lack: its snapshot is asked for. */
   | 'must-bootstrap'
+  /** Its snapshot is being taken. */
+  | 'bootstrapping'
   /** It has our site id, or says that ours is in use twice. */
   | 'duplicate-site'
   /** One of us was removed from the cluster. */
@@ -100,6 +102,28 @@ export interface FetchCounters {
   readonly fetchedBytesBySite: Readonly<Record<SiteId, number>>;
 }
 
+/** Taking a peer's snapshot in place of ops. */
+export interface BootstrapStatus {
+  readonly from: SiteId;
+  /**
+   * `gap`: the peer no longer has the ops; `behind`: there are too many; `unfinished`: one was begun before; `operator`: somebody
+   * said so.
+   */
+  readonly reason: 'gap' | 'behind' | 'unfinished' | 'operator';
+  /** `waiting`: it broke and goes on by itself, unless `hint` says what a person has to do. */
+  readonly state: 'running' | 'waiting' | 'done';
+  /** Unix milliseconds. */
+  readonly startedMs: number;
+  readonly endedMs?: number;
+  /** That came, since this process began with it. */
+  readonly entities: number;
+  readonly bytes: number;
+  /** What came last: buckets come first, then objects in order of bucket and key. */
+  readonly at?: string;
+  readonly problem?: string;
+  readonly hint?: string;
+}
+
 export interface ReplicationStatus {
   readonly site: SiteId;
   readonly origin: Origin;
@@ -113,6 +137,8 @@ export interface ReplicationStatus {
   /** Set once this site heard that it was removed from the cluster. */
   readonly evicted?: Evicted;
   readonly peers: readonly PeerStatus[];
+  /** Of the last snapshot that was taken, if any since the start. */
+  readonly bootstrap?: BootstrapStatus;
   readonly quarantine: readonly Quarantined[];
   readonly pending: {
     /** Versions whose bytes are not all here; `atLeast` when there are more than were counted. */

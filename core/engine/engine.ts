@@ -74,6 +74,8 @@ export interface EngineOptions {
   readonly keepOps?: number;
   /** A snapshot that is pinned for a peer is let go of when the peer did not ask for this long; default 10 minutes. */
   readonly leaseTtlMs?: number;
+  /** Entries of one transaction while a peer's snapshot is merged; default 200. */
+  readonly batchEntities?: number;
   /** Milliseconds between looks at what can be trimmed and purged; default 60,000. */
   readonly purgeIntervalMs?: number;
   /**

@@ -73,6 +73,8 @@ export interface KeepingDeps {
   readonly keepOps: number;
   /** A snapshot that nobody asked for this long is let go of, milliseconds. */
   readonly leaseTtlMs?: number;
+  /** Entries of one transaction while a snapshot is merged. */
+  readonly batchEntities?: number;
   /** Milliseconds between passes of purging. */
   readonly purgeIntervalMs?: number;
   /** Tombstones of stable removals stay this long, milliseconds: for newcomers that wrote before they joined. */

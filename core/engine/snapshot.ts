@@ -32,7 +32,7 @@ export interface CutPage {
 
 /** One reading of a site's state, as it was when it was opened. */
 export interface PinnedCut {
-  readonly cut: Cut;
+  readonly cut: Omit<OpenedCut, 'cutId'>;
   /** At least one entity, unless nothing is left. `after` absent: from the start. */
   page(after: CutPosition | undefined, limit: CutPageLimit): Promise<CutPage>;
   /** Idempotent. */
@@ -60,7 +60,7 @@ export async function openCut(metaStore: MetaStore, knows: VersionVector = EMPTY
     if (merging && !coversVector(knows, merging)) throw refuseHalf(mergingRow);
     const trimmed = trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR;
     return {
-      cut: { hlc, vector, trimmed },
+      cut: { hlc, vector, trimmed, ...(merging ? { half: merging } : {}) },
       page: (after, limit) =>
         readPage(readEntities(snapshot, after === undefined ? undefined : decodePosition(after)), limit),
       [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
@@ -106,6 +106,8 @@ export interface CutServerDeps {
 
 export interface OpenedCut extends Cut {
   readonly cutId: string;
+  /** The site is itself half filled with what this covers: entities may be of that too. */
+  readonly half?: VersionVector;
 }
 
 export interface CutServer {

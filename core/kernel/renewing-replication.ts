@@ -5,6 +5,7 @@
  */
 import {
   SkerryError,
+  type BootstrapStatus,
   type Fenced,
   type Lifecycle,
   type Logger,
@@ -126,6 +127,18 @@ export class RenewingReplication implements Replication {
 
   pushOnce(peer: SiteId): Promise<PushedOnce> {
     return this.#replication.pushOnce(peer);
+  }
+
+  bootstrapFrom(peer?: SiteId): Promise<BootstrapStatus> {
+    return this.#replication.bootstrapFrom(peer);
+  }
+
+  joined(signal: AbortSignal): Promise<void> {
+    return this.#replication.joined(signal);
+  }
+
+  joining(): string | undefined {
+    return this.#replication.joining();
   }
 
   async status(): Promise<ReplicationStatus> {

@@ -63,6 +63,7 @@ function replicate(
   const part = createReplication({
     replica: engine.replica,
     state: engine.replicaState,
+    kept: engine.keeping,
     transport,
     self: { site: directory.site, origin: originOf(directory.site, directory.incarnation) },
     peers: loaded.config.replication.peers,

@@ -9,6 +9,17 @@ import {
 } from '../contracts/index.ts';
 import type { FetchedChunk } from '../engine/replica.ts';
 import * as codec from './codec.ts';
+import * as cuts from './codec-cuts.ts';
+import type {
+  CutAnswer,
+  CutPageFrame,
+  CutPagesRequest,
+  CutReleaseAnswer,
+  CutReleaseRequest,
+  CutRequest,
+  LeaseAnswer,
+  LeaseRequest,
+} from './cut-protocol.ts';
 import type {
   CallName,
   ChunkRef,
@@ -38,6 +49,11 @@ export interface OpsCallFrame {
   readonly bytes: number;
 }
 
+export interface CutPageCallFrame {
+  readonly page: CutPageFrame;
+  readonly bytes: number;
+}
+
 export class PeerCalls {
   readonly #deps: CallsDeps;
 
@@ -63,6 +79,24 @@ export class PeerCalls {
 
   watermarks(message: WatermarksMessage, signal: AbortSignal): Promise<WatermarksMessage> {
     return this.#one('watermarks', codec.watermarksMessage.encode(message), codec.watermarksMessage, signal);
+  }
+
+  cut(request: CutRequest, signal: AbortSignal): Promise<CutAnswer> {
+    return this.#one('cut', cuts.cutRequest.encode(request), cuts.cutAnswer, signal);
+  }
+
+  /** Pages as they come; each is a part of its snapshot only once `checkPage` says so. */
+  async *cutPages(request: CutPagesRequest, signal: AbortSignal): AsyncGenerator<CutPageCallFrame> {
+    for await (const bytes of this.#frames('cut-pages', cuts.cutPagesRequest.encode(request), signal))
+      yield { page: cuts.cutPageFrame.decode(bytes), bytes: bytes.length };
+  }
+
+  cutRelease(request: CutReleaseRequest, signal: AbortSignal): Promise<CutReleaseAnswer> {
+    return this.#one('cut-release', cuts.cutReleaseRequest.encode(request), cuts.cutReleaseAnswer, signal);
+  }
+
+  lease(request: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
+    return this.#one('lease', cuts.leaseRequest.encode(request), cuts.leaseAnswer, signal);
   }
 
   async *ops(request: OpsRequest, signal: AbortSignal): AsyncGenerator<OpsCallFrame> {

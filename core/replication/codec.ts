@@ -48,7 +48,7 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T;
 }
 
-const version = whole(1, VERSION_MAX);
+export const version = whole(1, VERSION_MAX);
 const chunkRefs = listOf(record({ hash: chunkHash, holder: record({ bucket, key, stamp }) }), HASHES_MAX);
 const hashes: Check<readonly ChunkHash[]> = listOf(chunkHash, HASHES_MAX);
 const waitMs = whole(0, WAIT_MAX_MS);
@@ -57,7 +57,7 @@ const firstOpMs = optional(firstOps);
 const report = { site: siteId, origin, vector, hlc, wallMs, peers, firstOpMs, ...proving };
 
 /** A message that is all head. */
-function headOnly<T extends object>(check: Check<unknown>): Codec<T> {
+export function headOnly<T extends object>(check: Check<unknown>): Codec<T> {
   return {
     encode: (message) => encodeFrame(message),
     decode: (bytes) => headOf<T>(decodeFrame(bytes), check),

@@ -17,7 +17,9 @@ export type ReplicationFact =
    * its ops. Where all are known the owner may start anew with another incarnation; else what only this site has is at stake.
    */
   | ({ readonly kind: 'evicted' } & Evicted)
-  /** The peer no longer has ops that we lack (rule 14). */
+  /** This site and the peer are each half filled with the other's snapshot: an operator has to say who goes first. */
+  | { readonly kind: 'bootstrap-standoff'; readonly peer: SiteId }
+  /** The peer no longer has ops that we lack (rule 14): its snapshot is taken. */
   | {
       readonly kind: 'must-bootstrap';
       readonly peer: SiteId;

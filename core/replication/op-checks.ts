@@ -31,10 +31,10 @@ const KEY_MAX_BYTES = 1024;
 const OP_MAX_BYTES = 1024 * 1024 - 64 * 1024;
 
 export const bucket = textLike(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket name');
-const id = text(1024, 1);
-const owner = text(1024);
-const value = jsonTo(JSON_DEPTH);
-const settingName = textLike(/^[a-zA-Z][a-zA-Z0-9-]{0,63}$/, 'the name of a setting');
+export const id = text(1024, 1);
+export const owner = text(1024);
+export const value = jsonTo(JSON_DEPTH);
+export const settingName = textLike(/^[a-zA-Z][a-zA-Z0-9-]{0,63}$/, 'the name of a setting');
 
 export const key: Check<string> = (given, at) => {
   const name = text(KEY_MAX_BYTES, 1)(given, at);
@@ -58,7 +58,7 @@ const contentShape = record({
   partsManifest: optional(manifest),
 });
 
-const content: Check<VersionContent> = (given, at) => {
+export const content: Check<VersionContent> = (given, at) => {
   const checked = contentShape(given, at) as VersionContent;
   return totalSpan(checked.manifest) === checked.size
     ? checked

@@ -35,6 +35,12 @@ export interface ReplicationOptions {
   readonly fetchMaxBytes: number;
   /** Versions whose chunks are fetched at a time. */
   readonly fetchVersions: number;
+  /** What a peer may still ask for is kept this long after it last asked (rule 14). */
+  readonly leaseTtlMs: number;
+  /** A peer that has this many ops which are lacking here, most of all there are, is asked for its snapshot instead. */
+  readonly snapshotMinOps: number;
+  /** How long an empty site waits for a peer to be within reach before it works alone. */
+  readonly joinWaitMs: number;
 }
 
 const KIB = 1024;
@@ -59,4 +65,7 @@ export const DEFAULT_OPTIONS: ReplicationOptions = Object.freeze({
   chunkBatchMaxBytes: 8 * MIB,
   fetchMaxBytes: 32 * MIB,
   fetchVersions: 32,
+  leaseTtlMs: 10 * 60_000,
+  snapshotMinOps: 20_000,
+  joinWaitMs: 3_000,
 });

@@ -3,6 +3,7 @@
  * watermarks. Any failure ends the session; the next one begins after a backoff. Other peers never notice.
  */
 import { isSkerryError, type PeerAddress, type PeerLink, type PeerState, type Transport } from '../contracts/index.ts';
+import type { Bootstrap } from './bootstrap.ts';
 import { chunkSource, PeerCalls } from './calls.ts';
 import { shakeHands } from './handshake.ts';
 import { Backoff, TokenBucket } from './pacing.ts';
@@ -18,6 +19,7 @@ const STUCK_MAX = 3;
 
 export class Peer {
   readonly #site: SiteContext;
+  readonly #bootstrap: Bootstrap;
   readonly #link: PeerLink;
   readonly #calls: PeerCalls;
   readonly #bandwidth: TokenBucket;
@@ -27,11 +29,14 @@ export class Peer {
   readonly #attempted = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
   #isInSession = false;
+  /** A snapshot that an operator asked for. */
+  #ordered: Promise<void> = Promise.resolve();
 
-  constructor(site: SiteContext, transport: Transport, { site: name, url }: PeerAddress) {
+  constructor(site: SiteContext, bootstrap: Bootstrap, transport: Transport, { site: name, url }: PeerAddress) {
     const { timers, options, random } = site;
     const receiving = new TokenBucket(options.receiveBytesPerSecond, site);
     this.#site = site;
+    this.#bootstrap = bootstrap;
     this.view = newPeerView(name, url);
     this.#link = transport.dial({ site: name, url });
     this.#bandwidth = new TokenBucket(options.sendBytesPerSecond, site);
@@ -58,6 +63,7 @@ export class Peer {
     this.#attempted.resolve();
     await this.#link.close();
     await this.#loop;
+    await this.#ordered;
     this.view.state = 'stopped';
   }
 
@@ -73,10 +79,21 @@ export class Peer {
     do {
       outcome = await pull(this.#site, { calls: this.#calls, view: this.view, protocol, waitMs: 0, signal });
       applied += outcome.applied;
-    } while (outcome.applied > 0);
+      if (outcome.isGap) await this.#bootstrap.take(this.#pushCall(protocol, signal), 'gap');
+    } while (outcome.applied > 0 || outcome.isGap);
     await fetcher.drain();
     if (source !== undefined) fetcher.pool.disconnect(source);
     return { applied, isStuck: outcome.isStuck };
+  }
+
+  /** Takes the peer's snapshot because somebody said so. Resolves when it has begun; it goes on with the sessions if it breaks. */
+  async bootstrap(): Promise<void> {
+    const { signal } = this.#abort;
+    const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
+    const { end } = await this.#bootstrap.begin(this.#pushCall(protocol, signal), 'operator');
+    this.#ordered = end.catch((error: unknown) =>
+      this.#site.logger.warn({ err: error, peer: this.view.site }, 'taking a snapshot broke off; it goes on'),
+    );
   }
 
   /** Brings the peer every op that it lacks and takes now, and the chunks that it then asks for. Ops pushed. */
@@ -84,7 +101,8 @@ export class Peer {
     const { signal } = this.#abort;
     const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
     const call = this.#pushCall(protocol, signal);
-    const { pushed } = await push(this.#site, call);
+    const { pushed, gap } = await push(this.#site, call);
+    if (gap !== undefined) throw gap;
     // The peer asks for bytes once it has looked at the ops; a session may be bringing them at the same time.
     let stuck = 0;
     for (let wanted = true; wanted && stuck < STUCK_MAX;) {
@@ -112,6 +130,7 @@ export class Peer {
     const { view } = this;
     const waitMs = this.#backoff.next();
     this.#attempted.resolve();
+    this.#site.joining.lost(view.site);
     view.lastError = error instanceof Error ? error.message : String(error);
     if (isSkerryError(error, 'Conflict')) view.state = conflictState(error.details['reason']);
     else if (view.state !== 'must-bootstrap') view.state = 'connecting';
@@ -133,6 +152,7 @@ export class Peer {
       const protocol = await shakeHands(this.#site, this.#calls, this.view, session.signal);
       this.#attempted.resolve();
       this.view.state = 'connected';
+      this.#site.joining.reached(this.view.site, this.view.vector);
       delete this.view.lastError;
       await this.#exchange(this.#pushCall(protocol, session.signal), end);
     } finally {
@@ -166,8 +186,10 @@ export class Peer {
     const { options, timers } = this.#site;
     while (!call.signal.aborted) {
       await this.#gossip(call);
-      const { isStuck } = await pull(this.#site, { ...call, waitMs: options.longPollMs });
-      if (isStuck) await timers.sleep(this.#backoff.next(), call.signal);
+      await this.#bootstrap.beforePull(call);
+      const { isStuck, isGap } = await pull(this.#site, { ...call, waitMs: options.longPollMs });
+      const isFilled = isGap === true && (await this.#bootstrap.tryTake(call, 'gap'));
+      if (isStuck && !isFilled) await timers.sleep(this.#backoff.next(), call.signal);
       else this.#backoff.reset();
       await shakeHands(this.#site, this.#calls, this.view, call.signal);
     }

@@ -15,6 +15,7 @@ import {
   type VersionVector,
 } from '../contracts/index.ts';
 import type { FetchedChunk, VersionRef, WireOp } from '../engine/replica.ts';
+import { CUT_CALLS } from './cut-protocol.ts';
 
 export interface ProtocolRange {
   readonly min: number;
@@ -163,5 +164,5 @@ export interface WatermarksMessage {
   readonly marks: readonly Watermark[];
 }
 
-export const CALLS = ['hello', 'ops', 'push', 'chunks', 'wants', 'put-chunks', 'watermarks'] as const;
+export const CALLS = ['hello', 'ops', 'push', 'chunks', 'wants', 'put-chunks', 'watermarks', ...CUT_CALLS] as const;
 export type CallName = (typeof CALLS)[number];

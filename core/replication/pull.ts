@@ -1,5 +1,5 @@
 /** Pulling from one peer: what we lack, by our vector; then the call stays open and brings what is new as it comes. */
-import { SkerryError, type VersionVector } from '../contracts/index.ts';
+import type { VersionVector } from '../contracts/index.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { joinVectors } from '../engine/vector.ts';
 import type { OpsCallFrame, PeerCalls } from './calls.ts';
@@ -10,6 +10,8 @@ import type { SiteContext } from './site-context.ts';
 
 export interface PullOutcome {
   readonly applied: number;
+  /** The peer no longer has the ops that are lacking here: only its snapshot helps. */
+  readonly isGap?: true;
   /** Ops came that could not be applied: to be fetched again by vector, not at once if nothing at all was applied. */
   readonly isStuck: boolean;
 }
@@ -33,6 +35,7 @@ export async function pull(site: SiteContext, call: PullCall): Promise<PullOutco
   let applied = 0;
   for await (const received of calls.ops({ protocol, have, skip, waitMs }, signal)) {
     const report = await take(site, view, received);
+    if (report === 'gap') return { applied, isStuck: true, isGap: true };
     if (report === undefined) continue;
     applied += report.applied;
     // The peer believes that we have all it sent: it would go on behind a gap.
@@ -45,7 +48,7 @@ async function take(
   site: SiteContext,
   view: PeerView,
   { frame, bytes }: OpsCallFrame,
-): Promise<InboxReport | undefined> {
+): Promise<InboxReport | 'gap' | undefined> {
   view.lastContactMs = site.clock.wallMs();
   view.bytesReceived += bytes;
   switch (frame.kind) {
@@ -66,9 +69,7 @@ async function take(
     case 'gap':
       site.onFact({ kind: 'must-bootstrap', peer: view.site, origin: frame.origin, trimmedTo: frame.trimmedTo });
       view.state = 'must-bootstrap';
-      throw new SkerryError('Unavailable', `${view.site} no longer has the ops that this site lacks`, {
-        details: { reason: 'gap', origin: frame.origin, trimmedTo: frame.trimmedTo },
-      });
+      return 'gap';
     case 'end':
       return undefined;
   }

@@ -1,6 +1,6 @@
 /** Pushing to a peer that does not come for it, because it cannot reach us: ops that it lacks, and the chunks that it asks for. */
-import { SkerryError, type Origin } from '../contracts/index.ts';
-import type { FetchedChunk } from '../engine/replica.ts';
+import { SkerryError, type Origin, type SiteId } from '../contracts/index.ts';
+import type { FetchedChunk, OpsPage } from '../engine/replica.ts';
 import { coversDot, joinVectors, seqOf } from '../engine/vector.ts';
 import type { PeerCalls } from './calls.ts';
 import { pushRequest, putChunksRequest } from './codec.ts';
@@ -25,6 +25,8 @@ export interface PushOutcome {
   readonly pushed: number;
   /** The peer took none of the ops that it was sent; trying again at once is of no use. */
   readonly isStuck: boolean;
+  /** The peer lacks ops that are no longer here: it must take a snapshot. */
+  readonly gap?: SkerryError;
 }
 
 /** Pushes until the peer has everything that it can take now. */
@@ -37,10 +39,7 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
     const skipped = Object.fromEntries(blocked.map((origin) => [origin, seqOf(own, origin)]));
     const { pageMaxOps: maxOps, pageMaxBytes: maxBytes } = site.options;
     const page = await site.replica.opsAfter(joinVectors(view.vector, skipped), { maxOps, maxBytes });
-    if (page.kind === 'gap')
-      throw new SkerryError('Unavailable', `${view.site} lacks ops that are no longer here: it must bootstrap`, {
-        details: { reason: 'gap', origin: page.origin, trimmedTo: page.trimmedTo },
-      });
+    if (page.kind === 'gap') return { pushed, isStuck: true, gap: lacksTrimmed(view.site, page) };
     if (page.ops.length === 0) return { pushed, isStuck: false };
     const body = { protocol: call.protocol, ops: page.ops };
     const bytes = pushRequest.encode(body).length;
@@ -50,6 +49,7 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
     view.hlc = answer.hlc;
     view.lastContactMs = site.clock.wallMs();
     view.bytesPushed += bytes;
+    if (view.origin !== undefined) await site.leases.used(view.origin, answer.vector);
     ({ blocked } = answer);
     const taken = page.ops.filter(({ op }) => coversDot(answer.vector, op.dot)).length;
     view.opsPushed += taken;
@@ -58,6 +58,11 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
   }
   return { pushed, isStuck: false };
 }
+
+const lacksTrimmed = (peer: SiteId, { origin, trimmedTo }: Extract<OpsPage, { readonly kind: 'gap' }>): SkerryError =>
+  new SkerryError('Unavailable', `${peer} lacks ops that are no longer here: it must take a snapshot`, {
+    details: { reason: 'gap', origin, trimmedTo },
+  });
 
 /** Asks once which chunks the peer wants, waiting up to `waitMs`, and brings those that are here. How many it took. */
 export async function pushChunks(site: SiteContext, call: PushCall, waitMs: number): Promise<PushOutcome> {

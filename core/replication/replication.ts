@@ -4,6 +4,7 @@
  */
 import {
   SkerryError,
+  type BootstrapStatus,
   type Clock,
   type Evicted,
   type Fenced,
@@ -23,11 +24,15 @@ import type { WantedBytes } from '../engine/healing.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import type { Replica } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
+import { Bootstrap, describe } from './bootstrap.ts';
 import { Callers } from './callers.ts';
 import type { EvictedFact, FencedFact, Handshake, OnFact, ReplicationFact } from './facts.ts';
 import { Fetcher } from './fetcher.ts';
 import { createInbox } from './inbox.ts';
 import { Membership } from './membership.ts';
+import { Joining } from './joining.ts';
+import type { Kept } from './kept.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
 import { Peer } from './peer.ts';
 import type { SiteReport } from './protocol.ts';
@@ -35,11 +40,16 @@ import { Server } from './server.ts';
 import type { SiteContext } from './site-context.ts';
 import type { Frontier } from './stability.ts';
 import type { ReplicationState } from './state.ts';
-import { peerStatus } from './status.ts';
+import { lacking, peerStatus } from './status.ts';
 import { Wakeup } from './wakeup.ts';
 import { createWatermarks } from './watermarks.ts';
 
 const PENDING_COUNT_MAX = 1000;
+const TOLD_ONCE: ReadonlySet<ReplicationFact['kind']> = new Set([
+  'duplicate-site',
+  'must-bootstrap',
+  'bootstrap-standoff',
+]);
 /** Facts remembered as told. */
 const FACTS_MAX = 1000;
 
@@ -59,6 +69,8 @@ export interface ReplicationDeps {
   readonly peers: readonly PeerAddress[];
   readonly ports: ReplicationPorts;
   readonly state: ReplicationState;
+  /** Snapshots and leases; without them peers get ops alone. */
+  readonly kept?: Kept;
   readonly options?: Partial<ReplicationOptions>;
   /** Must not throw. A fact that goes on is told once. */
   readonly onFact: OnFact;
@@ -78,6 +90,15 @@ export interface Replication extends Lifecycle {
   pushOnce(peer: SiteId): Promise<PushedOnce>;
   /** A chunk that a reader waits for, before all others: true once it is here; false when no peer within reach has it. */
   fetchChunk(chunk: WantedBytes): Promise<boolean>;
+  /**
+   * Begins to take a snapshot of a peer, of the one that has most without a name, and resolves when it is open; how it goes is in
+   * `status`. `NotFound` for a site that is no peer, `Conflict` while one is being taken, `Unavailable` when none can be had.
+   */
+  bootstrapFrom(peer?: SiteId): Promise<BootstrapStatus>;
+  /** For an empty site: resolves when it has what its peers had, or none is within reach, or `signal` aborts. */
+  joined(signal: AbortSignal): Promise<void>;
+  /** While `joined` is pending: what for. */
+  joining(): string | undefined;
   /** What is stable (rule 14); `undefined` while nothing is known to be. */
   frontier(): Promise<Frontier | undefined>;
 }
@@ -90,6 +111,7 @@ class SiteReplication implements Replication {
   readonly #deps: ReplicationDeps;
   readonly #site: SiteContext;
   readonly #commits: Wakeup;
+  readonly #bootstrap: Bootstrap;
   readonly #abort = new AbortController();
   readonly #told = new Set<string>();
   readonly #peers = new Map<SiteId, Peer>();
@@ -102,6 +124,7 @@ class SiteReplication implements Replication {
     this.#deps = deps;
     this.#commits = new Wakeup(deps.ports.timers);
     this.#site = this.#context({ ...DEFAULT_OPTIONS, ...deps.options });
+    this.#bootstrap = new Bootstrap(this.#site);
   }
 
   async open(): Promise<void> {
@@ -112,7 +135,7 @@ class SiteReplication implements Replication {
     this.#addresses = await transport.listen(self, (call) => server.serve(call));
     this.#site.fetcher.open();
     for (const address of peers) {
-      const peer = new Peer(this.#site, transport, address);
+      const peer = new Peer(this.#site, this.#bootstrap, transport, address);
       this.#peers.set(address.site, peer);
       peer.open();
     }
@@ -149,11 +172,28 @@ class SiteReplication implements Replication {
     return { pushed: await this.#peer(name).pushOnce() };
   }
 
+  async bootstrapFrom(name?: SiteId): Promise<BootstrapStatus> {
+    await (name === undefined ? this.#fullest() : this.#peer(name)).bootstrap();
+    return this.#bootstrap.status() as BootstrapStatus;
+  }
+
+  joined(signal: AbortSignal): Promise<void> {
+    return this.#site.joining.wait(this.#peers.size, AbortSignal.any([signal, this.#abort.signal]));
+  }
+
+  joining(): string | undefined {
+    const { joining } = this.#site;
+    if (!joining.isWaiting()) return undefined;
+    const bootstrap = this.#bootstrap.status();
+    return bootstrap === undefined ? joining.reason() : `${joining.reason()}: ${describe(bootstrap)}`;
+  }
+
   async status(): Promise<ReplicationStatus> {
     const { replica, self, ports } = this.#deps;
     const { hlc, vector } = await replica.cut();
     const pending = await replica.pending(PENDING_COUNT_MAX);
     const stable = await this.frontier();
+    const bootstrap = this.#bootstrap.status();
     const fetched = this.#site.fetcher.counters();
     const own = { hlc, vector, chunkBytes: fetched.fetchedBytesBySite };
     const [oldest] = pending;
@@ -166,6 +206,7 @@ class SiteReplication implements Replication {
       peers: [...this.#peers.values()].map(({ view }) =>
         peerStatus(view, own, this.#site.callers.lastCallMs(view.site)),
       ),
+      ...(bootstrap === undefined ? {} : { bootstrap }),
       quarantine: this.#site.inbox.quarantine(),
       pending: {
         versions: pending.length,
@@ -194,6 +235,14 @@ class SiteReplication implements Replication {
     return peer;
   }
 
+  #fullest(): Peer {
+    const within = [...this.#peers.values()].filter(({ view }) => this.#site.joining.isReached(view.site));
+    const size = ({ view }: Peer): number => lacking({}, view.vector);
+    const [fullest] = within.toSorted((a, b) => size(b) - size(a));
+    if (fullest === undefined) throw new SkerryError('Unavailable', 'no peer of this site is within reach');
+    return fullest;
+  }
+
   /** Stands still, both ways; the owner starts anew with another incarnation. */
   /** Goes on being refused, so that a peer is found that knows more of our ops. */
   #evict(fact: EvictedFact): void {
@@ -212,7 +261,7 @@ class SiteReplication implements Replication {
   }
 
   #tell(fact: ReplicationFact): void {
-    if (fact.kind === 'duplicate-site' || fact.kind === 'must-bootstrap') {
+    if (TOLD_ONCE.has(fact.kind)) {
       const key = JSON.stringify(fact);
       if (this.#told.has(key)) return;
       if (this.#told.size >= FACTS_MAX) this.#told.clear();
@@ -222,7 +271,7 @@ class SiteReplication implements Replication {
   }
 
   #context(options: ReplicationOptions): SiteContext {
-    const { replica, self, ports, state } = this.#deps;
+    const { replica, self, ports, state, kept } = this.#deps;
     const { clock, logger } = ports;
     const { maxClockDriftMs } = options;
     const peers = this.#deps.peers.map(({ site }) => site);
@@ -242,10 +291,15 @@ class SiteReplication implements Replication {
       },
       onOwnOps: ({ from, ownSeq, knownSeq }) => fence({ kind: 'fenced', by: from, ownSeq, knownSeq, diverged: false }),
     });
+    const { leaseTtlMs, joinWaitMs } = options;
     return {
       ...ports,
       self,
       replica,
+      state,
+      kept,
+      leases: new LeaseKeeper({ leases: kept?.leases, clock, logger, leaseTtlMs }),
+      joining: new Joining({ replica, state, inbox, ...ports, joinWaitMs }),
       inbox,
       fetcher,
       options,

@@ -12,6 +12,7 @@ import { joinVectors, seqOf } from '../engine/vector.ts';
 import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
 import type { ReplicationOptions } from './options.ts';
+import { CutDesk } from './serve-cuts.ts';
 import type { SiteContext } from './site-context.ts';
 import { CALLS, negotiate, PROTOCOL, requireVersion, type CallName, type WatermarksMessage } from './protocol.ts';
 
@@ -30,10 +31,16 @@ export class Server {
     wants: (call) => this.#wants(call),
     'put-chunks': (call) => this.#putChunks(call),
     watermarks: (call) => this.#watermarks(call),
+    cut: (call) => this.#cuts.cut(call),
+    'cut-pages': (call) => this.#cuts.pages(call),
+    'cut-release': (call) => this.#cuts.release(call),
+    lease: (call) => this.#cuts.lease(call),
   };
+  readonly #cuts: CutDesk;
 
   constructor(site: SiteContext) {
     this.#site = site;
+    this.#cuts = new CutDesk(site);
   }
 
   async *serve(call: IncomingCall): Answer {
@@ -85,6 +92,7 @@ export class Server {
     const { protocol, have, skip, waitMs } = codec.opsRequest.decode(body);
     requireVersion(protocol);
     const endMs = clock.monotonicMs() + waitMs;
+    await this.#site.leases.used(from.origin, have);
     const done = callers.pulls(from.site);
     let [cursor, isCaughtUp] = [have, false];
     try {

@@ -6,8 +6,12 @@ import type { FencedFact, Handshake, OnFact } from './facts.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Inbox } from './inbox.ts';
 import type { Membership } from './membership.ts';
+import type { Joining } from './joining.ts';
+import type { Kept } from './kept.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
 import type { ReplicationOptions } from './options.ts';
 import type { SiteReport } from './protocol.ts';
+import type { ReplicationState } from './state.ts';
 import type { Wakeup } from './wakeup.ts';
 import type { Watermarks } from './watermarks.ts';
 
@@ -17,6 +21,11 @@ export interface SiteContext {
   readonly inbox: Inbox;
   readonly fetcher: Fetcher;
   readonly watermarks: Watermarks;
+  readonly state: ReplicationState;
+  /** Snapshots and leases; absent where the site has none. */
+  readonly kept: Kept | undefined;
+  readonly leases: LeaseKeeper;
+  readonly joining: Joining;
   readonly callers: Callers;
   readonly membership: Membership;
   /** Told at every commit, local or applied. */

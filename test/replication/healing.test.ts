@@ -22,7 +22,7 @@ async function pair(visibility: 'complete' | 'eager', use: (pair: Pair) => Promi
   const edges = both(['waw', 'ber']);
   const peersOf = (site: string): string[] => edges.filter(([from]) => from === site).map(([, to]) => to);
   const waw = await joinEngine(cluster, 'waw', peersOf('waw'));
-  const ber = await joinEngine(cluster, 'ber', peersOf('ber'), { visibility });
+  const ber = await joinEngine(cluster, 'ber', peersOf('ber'), { engine: { visibility } });
   await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
   await cluster.time.run(5000);
   await use({ cluster, waw, ber });
