@@ -22,6 +22,7 @@ export async function shakeHands(
   const answer = await hello(site, calls, view, signal);
   const receivedMs = site.clock.wallMs();
   requireVersion(answer.protocol);
+  view.origin = answer.origin;
   await site.membership.judge(answer);
   if (answer.prove !== undefined) await prove(site, calls, answer.prove, signal);
   const fenced = await fenceAgainst(site.replica, answer);
