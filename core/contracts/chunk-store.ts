@@ -91,6 +91,16 @@ export interface ChunkStore extends Lifecycle {
     readonly onDamage?: (locator: Locator, reason: string) => void;
     readonly signal?: AbortSignal;
   }): AsyncIterable<readonly StoredRecord[]>;
+  /**
+   * Live records that keep the space of freed ones from being given back: those of areas of which at least `deadShareMin` (above 0,
+   * at most 1) is dead. Whoever owns liveness appends them anew, moves what names them, and frees them; then the space comes
+   * back. Damaged records are left out, and so are ops. Each is given once, also while the areas change. Yields batches of
+   * 1 to 1,000. A store that gives space back at once leaves the method out.
+   */
+  sparse?(options: {
+    readonly deadShareMin: number;
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<readonly StoredRecord[]>;
   usage(): Promise<ChunkUsage>;
 }
 

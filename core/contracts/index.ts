@@ -17,4 +17,5 @@ export * from './object-service.ts';
 export * from './plugin.ts';
 export * from './replication-status.ts';
 export * from './runtime.ts';
+export type * from './space-service.ts';
 export * from './transport.ts';

@@ -30,8 +30,8 @@ export function removeOne(context: ApplyContext, state: KeyState, op: Op<Version
   if (!known || known.kept || known.stamp < op.stamp)
     context.txn.put(row, tentative && live ? tombstoneOf(bareVersion(live), [removal]) : removal);
   if (known?.kept) state.letGo(known.kept);
-  // A null version is a register: only a removal of the register touches it, whatever a peer may send.
-  if (!live) return;
+  // A null version is a register: only a removal of the register touches it. By its stamp it is removed where it lost.
+  if (!live) return state.endLoser(target);
   hideRemoved(state, live);
   if (!tentative) state.letGo(live);
 }

@@ -71,7 +71,7 @@ export interface WriteGate {
 
 export interface CommitterDeps {
   readonly metaStore: MetaStore;
-  readonly chunkStore: Pick<LedgeredChunkStore, 'sync' | 'isLost'>;
+  readonly chunkStore: Pick<LedgeredChunkStore, 'sync' | 'isLost' | 'settled'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -164,6 +164,7 @@ async function flush(deps: CommitterDeps, group: readonly Queued[]): Promise<voi
   }
   decided.outcomes.forEach((outcome, i) => {
     const waiter = ready[i] as Queued;
+    if (outcome.ok) deps.chunkStore.settled(waiter.intent.appended);
     if (outcome.ok) waiter.resolve(outcome.value);
     else waiter.reject(outcome.error);
   });

@@ -6,7 +6,7 @@ import { checkCondition } from './conditions.ts';
 import { successorRange } from './key-state.ts';
 import { headKey } from './keys.ts';
 import { readsOfKey } from './op-reads.ts';
-import { isHold, retentionOf } from './locks.ts';
+import { isLocked } from './locks.ts';
 import { visibleOf, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
 import { causalityToken, checkKey, versionIn } from './versions.ts';
@@ -74,9 +74,6 @@ function removeVersion(
 
 /** Refuses to remove a version under legal hold or retention (S3 Object Lock). */
 function checkLocks(version: VersionRecord, nowMs: number, bypassGovernance: boolean): void {
-  const retention = retentionOf(version.settings?.retention?.value);
-  const retained = retention && retention.until > nowMs && !(retention.mode === 'GOVERNANCE' && bypassGovernance);
-  if (isHold(version.settings?.legalHold?.value) || retained) {
+  if (isLocked(version, nowMs, bypassGovernance))
     throw new SkerryError('ObjectLocked', 'Access Denied because object protected by object lock');
-  }
 }

@@ -236,6 +236,12 @@ export class KeyState {
     });
   }
 
+  /** A null version lives in its conflict alone, if it lost: then it is gone. */
+  endLoser(stamp: Stamp): void {
+    const lost = this.conflicts().find((conflict) => conflict.stamp === stamp && conflict.record.loser);
+    if (lost) this.endConflict(lost);
+  }
+
   updateLoser(loser: VersionRecord): void {
     const before = this.conflicts().find(({ stamp }) => stamp === loser.stamp)?.record.loser;
     if (before) this.#toggle(before, false);
@@ -246,7 +252,10 @@ export class KeyState {
     } satisfies ConflictRecord);
   }
 
+  /** A null version whose removal by its stamp was recorded is wanted by nobody, should it lose. */
   addConflict(record: ConflictRecord): void {
+    if (record.loser && this.#context.txn.get(tombstoneKey(this.#bucket, this.#key, record.stamp)))
+      return this.letGo(record.loser);
     this.#context.txn.put(conflictKey(this.#bucket, this.#key, record.stamp), record);
     this.#conflictCount++;
     if (!record.loser) return;

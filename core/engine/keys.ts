@@ -164,6 +164,9 @@ export const refOwner = {
 /** Pending versions, oldest first: their bytes have to be fetched from a peer. */
 export const fetchKey = (stamp: Stamp): MetaKey => at('queues', tuple(['fetch'], stamp));
 export const fetchPrefix = (): Buffer => tuple(['fetch'], '');
+/** Versions that lost a conflict, as this site has noted them. */
+export const loserKey = (stamp: Stamp): MetaKey => at('queues', tuple(['loser'], stamp));
+export const loserPrefix = (): Buffer => tuple(['loser'], '');
 /** Chunks that lost a holder and may be garbage now. */
 export const garbageKey = (hash: ChunkHash): MetaKey => at('queues', tuple(['garbage'], hash));
 export const garbagePrefix = (): Buffer => tuple(['garbage'], '');

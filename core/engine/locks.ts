@@ -70,3 +70,14 @@ const endOf = ({ untilMs }: LockMark): number => untilMs ?? Number.POSITIVE_INFI
 export function isVoidedBy(removal: Removal, mark: LockMark): boolean {
   return endOf(mark) > wallMsOf(removal.stamp) && !coversDot(removal.deps, stampDot(mark.stamp));
 }
+
+/** Under a legal hold or a retention that is in force. */
+export function isLocked(
+  { settings }: Pick<VersionRecord, 'settings'>,
+  nowMs: number,
+  bypassGovernance = false,
+): boolean {
+  const retention = retentionOf(settings?.retention?.value);
+  const isRetained = retention && retention.until > nowMs && !(retention.mode === 'GOVERNANCE' && bypassGovernance);
+  return isHold(settings?.legalHold?.value) || isRetained === true;
+}

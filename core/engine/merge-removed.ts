@@ -65,6 +65,7 @@ function mergeFinal({ txn, own }: MergeContext, state: KeyState, at: Target, rem
   if (known?.kept) return state.letGo(known.kept);
   const version = state.version(at.target);
   if (version && !version.nullVersion) endVersion(state, version);
+  else state.endLoser(at.target);
 }
 
 /** A live version goes for good. */

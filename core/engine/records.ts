@@ -160,6 +160,14 @@ export interface ConflictRecord {
   readonly loser?: VersionRecord;
 }
 
+/** Row of `queues`: this site's note of a version that lost a conflict. */
+export interface LoserRecord {
+  readonly bucket: string;
+  readonly key: string;
+  /** When this site first saw the conflict, Unix milliseconds. */
+  readonly seenAtMs: number;
+}
+
 export interface Removal {
   readonly stamp: Stamp;
   readonly deps: VersionVector;

@@ -3,10 +3,11 @@
  * (fsync reports an error once: PostgreSQL's "fsyncgate", 2018), even when a later sync succeeds; a write that relies on
  * such a record must be refused, however much later it commits.
  */
-import type { ChunkStore, Locator } from '../contracts/index.ts';
+import type { ChunkRecord, ChunkStore, Locator } from '../contracts/index.ts';
+import { createInFlight, type InFlight } from './in-flight.ts';
 import type { Placement } from './records.ts';
 
-export interface LedgeredChunkStore extends ChunkStore {
+export interface LedgeredChunkStore extends ChunkStore, Pick<InFlight, 'settled' | 'watch'> {
   /** True when a sync failed between the record's append and now, so that its bytes cannot be relied on. */
   isLost(locator: Locator): boolean;
 }
@@ -14,13 +15,18 @@ export interface LedgeredChunkStore extends ChunkStore {
 export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
   const unsynced = new Set<Locator>();
   const lost = new Set<Locator>();
+  const inFlight = createInFlight();
+  const sparse = store.sparse?.bind(store);
+
+  async function appendUnsynced(records: readonly ChunkRecord[]): Promise<readonly Locator[]> {
+    const locators = await store.append(records);
+    for (const locator of locators) unsynced.add(locator);
+    return locators;
+  }
+
   return {
     isLost: (locator) => lost.has(locator),
-    async append(records) {
-      const locators = await store.append(records);
-      for (const locator of locators) unsynced.add(locator);
-      return locators;
-    },
+    append: (records) => inFlight.appending(records, appendUnsynced(records)),
     async sync() {
       const covered = [...unsynced];
       try {
@@ -37,11 +43,16 @@ export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
         unsynced.delete(locator);
         lost.delete(locator);
       }
+      // at once: should it fail, garbage collection finds them
+      inFlight.settled(locators);
       await store.free(locators);
     },
     read: (locator, options) => store.read(locator, options),
     ...(store.readNow ? { readNow: (locator: Locator) => store.readNow?.(locator) } : {}),
     scan: (options) => store.scan(options),
+    ...(sparse ? { sparse } : {}),
+    settled: (locators) => inFlight.settled(locators),
+    watch: (salt) => inFlight.watch(salt),
     usage: () => store.usage(),
     open: () => store.open(),
     close: () => store.close(),

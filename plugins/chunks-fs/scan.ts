@@ -47,6 +47,33 @@ export async function* scan(
   }
 }
 
+export interface SparseOptions {
+  readonly deadShareMin: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Live records of segments that take no more and are mostly dead. An op stays where it is: it is never freed. */
+export async function* scanSparse(
+  deps: ScanDeps,
+  { deadShareMin, signal }: SparseOptions,
+): AsyncGenerator<readonly StoredRecord[], void, undefined> {
+  if (!(deadShareMin > 0 && deadShareMin <= 1))
+    throw new SkerryError('InvalidArgument', 'deadShareMin must be above 0 and at most 1');
+  const chosen = [...deps.segments.values()].filter((segment) => isSparse(segment, deadShareMin));
+  for (const segment of chosen) {
+    throwIfAborted(signal);
+    // one that is gone by now was given back whole
+    if (deps.segments.get(segment.number) !== segment) continue;
+    for await (const batch of scanSegment(deps, segment, 0, signal ? { signal } : {})) {
+      const movable = batch.filter(({ kind }) => kind !== 'op');
+      if (movable.length > 0) yield movable;
+    }
+  }
+}
+
+const isSparse = ({ isComplete, deadBytes, recordBytes }: Segment, deadShareMin: number): boolean =>
+  isComplete && deadBytes > 0 && deadBytes >= deadShareMin * recordBytes;
+
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new SkerryError('Aborted', 'the scan was aborted', { cause: signal.reason });
 }

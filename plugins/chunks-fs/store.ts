@@ -18,8 +18,8 @@ import { checkOf, parseLocator } from './locator.ts';
 import type { Options } from './options.ts';
 import { Reader } from './reader.ts';
 import { recover, removeSegment } from './recovery.ts';
-import { scan } from './scan.ts';
-import type { ScanOptions } from './scan.ts';
+import { scan, scanSparse } from './scan.ts';
+import type { ScanOptions, SparseOptions } from './scan.ts';
 import { SegmentTable } from './segment.ts';
 import type { Segment } from './segment.ts';
 
@@ -152,9 +152,19 @@ export class FsChunkStore implements ChunkStore {
     });
   }
 
+  scan(options: ScanOptions = {}): AsyncGenerator<readonly StoredRecord[], void, undefined> {
+    return this.#batches((opened) => scan(opened, options));
+  }
+
+  sparse(options: SparseOptions): AsyncGenerator<readonly StoredRecord[], void, undefined> {
+    return this.#batches((opened) => scanSparse(opened, options));
+  }
+
   /** A scan counts as a running call only while it works: whoever iterates may close the store in between. */
-  async *scan(options: ScanOptions = {}): AsyncGenerator<readonly StoredRecord[], void, undefined> {
-    const batches = scan(this.#assertOpen(), options);
+  async *#batches(
+    begin: (opened: Opened) => AsyncGenerator<readonly StoredRecord[], void, undefined>,
+  ): AsyncGenerator<readonly StoredRecord[], void, undefined> {
+    const batches = begin(this.#assertOpen());
     try {
       for (;;) {
         const step = await this.#run(() => batches.next());

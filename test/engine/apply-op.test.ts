@@ -29,7 +29,7 @@ function conflicts(ops: readonly Op[]): readonly Stamp[] {
   return puts
     .filter((op) => {
       if (op.stamp === current) return false;
-      if (op.body.nullVersion && op.stamp !== newestOfRegister) return !registerOps.some(sawIt(op));
+      if (op.body.nullVersion && op.stamp !== newestOfRegister) return !removed(op) && !registerOps.some(sawIt(op));
       return !(removed(op) && !op.body.nullVersion) && !puts.some(sawIt(op));
     })
     .map(({ stamp }) => stamp)

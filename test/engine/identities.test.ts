@@ -16,7 +16,7 @@ const [CLUSTER, OWN, FOREIGN] = [1, 2, 3].map((byte) => new Uint8Array(32).fill(
 const { runtime } = createNodeRuntime(silentLogger);
 
 function committerOf(metaStore: MetaStore, siteId: string): Committer {
-  const chunkStore = { sync: async () => {}, isLost: () => false };
+  const chunkStore = { sync: async () => {}, isLost: () => false, settled: () => {} };
   const origin = `${siteId}.0123456789abcdef`;
   return createCommitter({ ...runtime, metaStore, chunkStore, origin, maxClockDriftMs: 60_000, onCommitted: () => {} });
 }
