@@ -7,7 +7,14 @@ import { transact } from '../../core/engine/txn.ts';
 import { joinVectors } from '../../core/engine/vector.ts';
 import { noise } from '../engine/whole-site.ts';
 import { Cluster } from './fixtures/cluster.ts';
-import { BUCKET, drive, joinEngine, type EngineSite, type EngineSiteOptions } from './fixtures/engine-site.ts';
+import {
+  BUCKET,
+  drive,
+  joinEngine,
+  openStores,
+  type EngineSite,
+  type EngineSiteOptions,
+} from './fixtures/engine-site.ts';
 
 const SMALL: EngineSiteOptions = { engine: { batchEntities: 3, keepOps: 0 } };
 
@@ -61,6 +68,30 @@ async function stopAll(...sites: readonly EngineSite[]): Promise<void> {
   for (const site of sites) await site.stop();
 }
 
+/** Runs until `done`, in steps of virtual milliseconds. */
+async function until(cluster: Cluster, done: () => boolean | Promise<boolean>, stepMs = 20): Promise<void> {
+  for (let step = 0; step < 2000; step++) {
+    if (await done()) return;
+    await cluster.time.run(stepMs);
+  }
+  assert.fail('it never happened');
+}
+
+const bothWays = (cluster: Cluster, what: 'cut' | 'heal'): void => {
+  if (what === 'heal') return cluster.network.heal();
+  cluster.network.cut('ber', 'waw');
+  cluster.network.cut('waw', 'ber');
+};
+
+/** Until a part of the snapshot is merged and its stream broke; the link is cut then. */
+async function halfWay(cluster: Cluster, site: EngineSite, afterFrames = 2): Promise<void> {
+  cluster.network.breaks = { name: 'cut-pages', afterFrames };
+  await until(cluster, () => cluster.network.breaks === undefined, 1);
+  bothWays(cluster, 'cut');
+  await cluster.time.run(100);
+  assert.equal(site.engine.replicaState.bootstrapping(), true);
+}
+
 describe('a gap', () => {
   test('is filled by a snapshot, by itself: an empty site ends as the one that it came from, bytes and all', async () => {
     const cluster = new Cluster();
@@ -83,5 +114,147 @@ describe('a gap', () => {
       ['must-bootstrap'],
     );
     await stopAll(ber, waw);
+  });
+
+  test('at a site with a history of its own, while both go on writing: nothing of either is lost', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
+    await settled(cluster, waw, ber);
+    bothWays(cluster, 'cut');
+    for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(900, 50 + i));
+    await rm(cluster, waw, 'key-10');
+    for (let i = 0; i < 9; i += 2) await ber.put(`key-${i}`, noise(900, 70 + i));
+    await ber.put('only-here', noise(5000, 3));
+    await rm(cluster, ber, 'key-11');
+    await trim(waw);
+    bothWays(cluster, 'heal');
+    cluster.network.breaks = { name: 'cut-pages', afterFrames: 3 };
+    await until(cluster, () => cluster.network.breaks === undefined, 1);
+    await waw.put('during', noise(2500, 6));
+    await ber.put('during', noise(2500, 7));
+    await ber.put('only-here', noise(2500, 8));
+    await settled(cluster, waw, ber);
+    await equalEverywhere(waw, ber);
+    assert.equal(await waw.get('only-here'), noise(2500, 8).toString('latin1'));
+    await assert.rejects(ber.get('key-11'), { code: 'NoSuchKey' });
+    await assert.rejects(ber.get('key-10'), { code: 'NoSuchKey' });
+    assert.match(await waw.dump(), /^conflicts /m);
+    await stopAll(ber, waw);
+  });
+
+  test('a site that has nothing but what it wrote before goes on serving and writing, and reports no watermark', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    const stores = await openStores();
+    const ber = await joinEngine(cluster, 'ber', [], { ...SMALL, stores });
+    await drive(cluster, ber.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+    await ber.put('mine', noise(40, 1));
+    await ber.stop();
+    const again = await joinEngine(cluster, 'ber', ['waw'], { ...SMALL, stores });
+    await halfWay(cluster, again);
+    assert.equal(await again.get('mine'), noise(40, 1).toString('latin1'));
+    await again.put('mine', noise(41, 2));
+    assert.equal(await again.replication.frontier(), undefined);
+    bothWays(cluster, 'heal');
+    await settled(cluster, waw, again);
+    assert.equal(await waw.get('mine'), noise(41, 2).toString('latin1'));
+    await equalEverywhere(waw, again);
+    await stopAll(again, waw);
+  });
+});
+
+describe('a snapshot that is interrupted', () => {
+  test('at any page goes on there, with the same snapshot', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    let pages = 1;
+    for (let at = 0; at < pages; at++) {
+      const name = `b${at}`;
+      cluster.network.calls.clear();
+      cluster.network.breaks = { name: 'cut-pages', afterFrames: at };
+      const ber = await joinEngine(cluster, name, ['waw'], SMALL);
+      await settled(cluster, waw, ber);
+      const { bootstrap } = await ber.replication.status();
+      pages = Math.ceil((bootstrap?.entities ?? 0) / 3);
+      assert.deepEqual([cluster.network.calls.get('cut'), cluster.network.calls.get('cut-pages')], [2, 2]);
+      await equalEverywhere(waw, ber);
+      await ber.stop();
+      // members record themselves: the next one shall need a snapshot too
+      await trim(waw);
+    }
+    assert.ok(pages >= 6, `${pages} pages`);
+    await waw.stop();
+  });
+
+  test('the source restarts: another snapshot of it is taken, and what came meanwhile is in it', async () => {
+    const cluster = new Cluster();
+    const stores = await openStores();
+    const waw = await source(cluster, { ...SMALL, stores });
+    const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
+    await halfWay(cluster, ber);
+    await waw.put('key-3', noise(60, 9));
+    await rm(cluster, waw, 'key-0');
+    await waw.stop();
+    const again = await joinEngine(cluster, 'waw', [], { ...SMALL, stores });
+    bothWays(cluster, 'heal');
+    await settled(cluster, again, ber);
+    await equalEverywhere(again, ber);
+    assert.equal(await ber.get('key-3'), noise(60, 9).toString('latin1'));
+    await stopAll(ber, again);
+  });
+
+  test('the taker crashes and restarts: it goes on where it was, and knows with whom', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    const stores = await openStores();
+    const ber = await joinEngine(cluster, 'ber', ['waw'], { ...SMALL, stores });
+    await halfWay(cluster, ber);
+    await ber.stop();
+    const again = await joinEngine(cluster, 'ber', ['waw'], { ...SMALL, stores });
+    assert.equal(again.engine.replicaState.bootstrapping(), true);
+    const before = (await again.engine.keeping.merging())?.position;
+    assert.ok(before !== undefined);
+    bothWays(cluster, 'heal');
+    await settled(cluster, waw, again);
+    const { bootstrap } = await again.replication.status();
+    assert.deepEqual([bootstrap?.reason, bootstrap?.state], ['unfinished', 'done']);
+    assert.ok((bootstrap?.entities ?? 99) < 14, `${bootstrap?.entities} entries were sent again`);
+    await equalEverywhere(waw, again);
+    await stopAll(again, waw);
+  });
+
+  test('it is gone when nobody asked for it long enough: another one is taken', async () => {
+    const cluster = new Cluster();
+    const expiring: EngineSiteOptions = { engine: { ...SMALL.engine, leaseTtlMs: 5000 } };
+    const waw = await source(cluster, expiring);
+    const ber = await joinEngine(cluster, 'ber', ['waw'], expiring);
+    await halfWay(cluster, ber);
+    const cutId = (await ber.engine.keeping.merging())?.cutId ?? '';
+    await cluster.time.run(20_000);
+    assert.equal(waw.engine.keeping.cuts.find(cutId), undefined);
+    await waw.put('key-1', noise(77, 4));
+    bothWays(cluster, 'heal');
+    await settled(cluster, waw, ber);
+    await equalEverywhere(waw, ber);
+    await stopAll(ber, waw);
+  });
+
+  test('its source is gone: another site that has all of it serves as well', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    const lon = await joinEngine(cluster, 'lon', ['waw'], SMALL);
+    await settled(cluster, waw, lon);
+    const ber = await joinEngine(cluster, 'ber', ['waw', 'lon'], SMALL);
+    cluster.network.cut('ber', 'lon');
+    await halfWay(cluster, ber);
+    cluster.network.heal();
+    bothWays(cluster, 'cut');
+    await settled(cluster, lon, ber);
+    await equalEverywhere(lon, ber);
+    cluster.network.heal();
+    await settled(cluster, waw, lon, ber);
+    await equalEverywhere(waw, lon, ber);
+    await stopAll(ber, lon, waw);
   });
 });
