@@ -24,6 +24,7 @@ import {
 } from '../contracts/index.ts';
 import { createBuckets } from './buckets.ts';
 import { createCausality, type Causality } from './causality.ts';
+import { createConflictRetention } from './conflict-retention.ts';
 import { createConflicts, type Verdict } from './conflicts.ts';
 import { NO_CLOCK_GUARD, createClockGuard } from './clock-guard.ts';
 import { createCommitter, type Committer } from './committer.ts';
@@ -49,11 +50,13 @@ import { resolveConflict } from './resolve-conflict.ts';
 import { decodeRecord, type ClockRecord, type Visibility } from './records.ts';
 import { createReplica, type Replica } from './replica.ts';
 import { createReplicaState, type ReplicaState } from './replica-state.ts';
+import { createSpace, type Space, type SpaceOptions } from './space.ts';
 import { originOf } from './stamp.ts';
-import { ledgerSyncs } from './sync-ledger.ts';
+import { ledgerSyncs, type LedgeredChunkStore } from './sync-ledger.ts';
 import { EMPTY_VECTOR } from './vector.ts';
 
 const DEFAULT_MAX_CLOCK_DRIFT_MS = 60_000;
+const DEFAULT_CONFLICT_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** The rule that every site follows, with losers under conflicts only. */
 const HIDDEN: Verdict = {
@@ -83,6 +86,9 @@ export interface EngineOptions {
    * a member is let in with data of its own if that is at most half as old.
    */
   readonly tombstoneGraceMs?: number;
+  /** What lost a conflict is removed so long after this site has seen the conflict, milliseconds; 0: never. Default 30 days. */
+  readonly conflictRetentionMs?: number;
+  readonly gc?: SpaceOptions;
   /** Buffers of all downloads together, bytes; default 32 MiB. */
   readonly readMemoryBytes?: number;
   /** When versions of other sites are shown: once all their bytes are here (`complete`, the default), or at once (`eager`). */
@@ -120,6 +126,8 @@ export interface Engine extends Lifecycle {
   readonly objects: ObjectService;
   readonly identities: IdentityStore;
   readonly garbage: Pick<GarbageCollector, 'run'>;
+  /** Garbage collection as a whole. */
+  readonly space: Pick<Space, 'gcPlan' | 'gcRun' | 'gcStatus'>;
   /** What replication works on. */
   readonly replica: Replica;
   /** What replication remembers. */
@@ -150,6 +158,7 @@ interface Parts {
   readonly opLog: OpLog;
   readonly keeping: Keeping;
   readonly causality: Causality;
+  readonly space: Space;
 }
 
 export function createEngine(given: EngineDeps): Engine {
@@ -227,11 +236,13 @@ export function createEngine(given: EngineDeps): Engine {
   });
   const healing = createHealing({ ...deps, reader: metaStore, replica, damage });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality, damage, healing });
+  const space = createSpaceOf(deps, { committer, reclaimer, garbage, keeping, objects });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
   return {
     objects: primary ? refuseEarly(objects, primary) : objects,
     identities,
     garbage,
+    space,
     replicaState,
     members,
     keeping,
@@ -245,8 +256,9 @@ export function createEngine(given: EngineDeps): Engine {
       await resume();
       keeping.open();
       garbage.wake();
+      space.start();
     },
-    close: () => closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }),
+    close: () => closeAll({ committer, reclaimer, garbage, opLog, causality, keeping, space }),
     vector: () => readVector(metaStore),
     counts: () => countAll(metaStore),
     primary: async () => primary && readPrimary(primary),
@@ -276,13 +288,36 @@ function refuseRoles(): never {
   throw new SkerryError('NotSupported', message);
 }
 
-async function closeAll({ committer, reclaimer, garbage, opLog, causality, keeping }: Parts): Promise<void> {
+async function closeAll(parts: Parts): Promise<void> {
+  const { committer, reclaimer, garbage, opLog, causality, keeping, space } = parts;
+  await space.close();
   await keeping.close();
   causality.close();
   await garbage.close();
   await committer.close();
   await reclaimer.settle();
   await opLog.close();
+}
+
+function createSpaceOf(
+  deps: Omit<EngineDeps, 'chunkStore'> & { readonly chunkStore: LedgeredChunkStore },
+  parts: Pick<Parts, 'committer' | 'reclaimer' | 'garbage' | 'keeping'> & { readonly objects: ObjectService },
+): Space {
+  const { committer, keeping, objects } = parts;
+  const retentionMs = deps.options?.conflictRetentionMs ?? DEFAULT_CONFLICT_RETENTION_MS;
+  return createSpace({
+    ...deps,
+    ...parts,
+    purger: keeping.purger,
+    conflictRetention: createConflictRetention({
+      ...deps,
+      reader: deps.metaStore,
+      committer,
+      conflicts: objects,
+      retentionMs,
+    }),
+    ...(deps.options?.gc ? { gc: deps.options.gc } : {}),
+  });
 }
 
 function createObjectService(

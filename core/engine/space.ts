@@ -35,7 +35,7 @@ export interface SpaceDeps extends SurveyDeps, CompactionDeps {
   readonly garbage: Pick<GarbageCollector, 'run'>;
   readonly purger: Pick<Purger, 'run'>;
   readonly conflictRetention: ConflictRetention;
-  readonly options?: SpaceOptions;
+  readonly gc?: SpaceOptions;
 }
 
 export interface Space extends SpaceService {
@@ -52,8 +52,8 @@ const BATCH = 500;
 type Pause = () => Promise<void>;
 
 export function createSpace(deps: SpaceDeps): Space {
-  const { timers, clock, logger, options } = deps;
-  const intervalMs = options?.intervalMs ?? DAY_MS;
+  const { timers, clock, logger, gc } = deps;
+  const intervalMs = gc?.intervalMs ?? DAY_MS;
   const stop = new AbortController();
   let timer: { cancel(): void } | undefined;
   let last: GcReport | undefined;
@@ -161,7 +161,7 @@ async function collect(deps: SpaceDeps, { despiteDamage = false }: GcOptions, go
     isCut = surveyed.isCut && !isBlocked;
   }
   await reclaimer.settle();
-  const moved = await compact(deps, { ...going, deadShareMin: deps.options?.deadShareMin ?? 0.5 });
+  const moved = await compact(deps, { ...going, deadShareMin: deps.gc?.deadShareMin ?? 0.5 });
   await reclaimer.settle();
   return {
     startedAtMs,

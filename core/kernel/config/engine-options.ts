@@ -24,6 +24,24 @@ export const ENGINE_OPTIONS: OptionsSchema = {
         memoryBytes: bytes(4 * MIB, 64 * GIB, 'bytes that all uploads together may hold'),
       },
     },
+    gc: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        intervalMs: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 365 * 86_400_000,
+          description: 'milliseconds between passes of garbage collection; 0: none in the background',
+        },
+        deadShareMin: {
+          type: 'number',
+          exclusiveMinimum: 0,
+          maximum: 1,
+          description: 'segments with at least this share of freed bytes are emptied',
+        },
+      },
+    },
     readMemoryBytes: bytes(MIB, 64 * GIB, 'bytes that all downloads together may hold'),
   },
 };

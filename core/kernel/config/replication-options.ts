@@ -36,17 +36,22 @@ const SHARED_OPTIONS = {
 };
 
 /** Keys that the engine alone obeys. */
-const VISIBILITY = {
+const ENGINE_OPTIONS = {
+  conflictRetentionMs: number(
+    0,
+    100 * 365 * 86_400_000,
+    'what lost a conflict is removed so long after it was first seen; 0: never',
+  ),
   visibility: {
     enum: ['complete', 'eager'],
     description: 'show versions of other sites once all their bytes are here, or at once',
   },
 };
 
-export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS, ...VISIBILITY };
+export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS, ...ENGINE_OPTIONS };
 
 type Numbers = Readonly<Partial<Record<keyof typeof REPLICATION_OPTIONS | keyof typeof SHARED_OPTIONS, number>>>;
-type EngineSettings = Pick<EngineOptions, 'maxClockDriftMs' | 'visibility'>;
+type EngineSettings = Pick<EngineOptions, 'conflictRetentionMs' | 'maxClockDriftMs' | 'visibility'>;
 export type ReplicationSettings = Numbers & EngineSettings;
 
 interface Configured {
@@ -60,7 +65,7 @@ export function replicationOptions({ replication }: Configured): Numbers {
 
 /** For `createEngine`, besides the `engine` section. */
 export function replicationEngineOptions({ replication }: Configured): EngineSettings {
-  return pick(replication, { ...SHARED_OPTIONS, ...VISIBILITY });
+  return pick(replication, { ...SHARED_OPTIONS, ...ENGINE_OPTIONS });
 }
 
 function pick(given: ReplicationSettings, names: object): object {
