@@ -55,8 +55,10 @@ const FAIR = new Set([
   'NoSuchUpload',
   'BucketNotEmpty',
   'BucketAlreadyOwnedByYou',
+  'BucketAlreadyExists',
   'PreconditionFailed',
   'MethodNotAllowed',
+  'ObjectLocked',
   'Conflict',
   'Closed',
   'OutOfSpace',
@@ -68,6 +70,7 @@ const FAIR = new Set([
 function isBug({ op, outcome }: CallRecord, { replicates }: WorldView): boolean {
   if (outcome.kind !== 'refused') return false;
   // nothing that a site alone works on is ever missing
+  if (op.type === 'key' && (outcome.code === 'AlreadyExists' || outcome.code === 'NotFound')) return false;
   if (FAIR.has(outcome.code)) return outcome.code === 'Unavailable' && !replicates;
   if (outcome.code === 'InvalidPart') return op.type !== 'multipart' || op.resend === undefined;
   return !(outcome.code === 'IncompleteBody' && op.type === 'put' && op.stream?.breaksOff === true);
@@ -88,7 +91,7 @@ function checkWrite(
   const target = targetOf(call);
   if (bucket !== target?.bucket || key !== target.key) fail(`wrote ${bucket}/${key}`);
   if (content?.etag !== seen.etag || content.size !== seen.size) fail('the op has another content than the answer');
-  if ((call.op.type === 'put' || call.op.type === 'multipart') && stepOf(op) !== call.step)
+  if (['put', 'multipart', 'causal'].includes(call.op.type) && stepOf(op) !== call.step)
     fail(`the op is of ${stepOf(op)}`);
   const before = ops.slice(0, index);
   const { settings } = modelBucket(before, bucket);

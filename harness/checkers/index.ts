@@ -6,6 +6,8 @@ import { counterChecker } from './counters.ts';
 import { equalStateChecker } from './equal-state.ts';
 import { MAX_CLOCK_DRIFT_MS } from '../sim/engine-adapter.ts';
 import { futureChecker } from './future.ts';
+import { lockChecker } from './locks.ts';
+import { causalChecker } from './causal.ts';
 import { garbageChecker } from './garbage.ts';
 import { logChecker } from './logs.ts';
 import { opIdentityChecker } from './op-identity.ts';
@@ -29,6 +31,8 @@ export function createCheckers(seed: number): readonly Checker[] {
     counterChecker(),
     readChecker(),
     acknowledgedChecker(),
+    lockChecker(),
+    causalChecker(),
     logChecker(),
     convergenceChecker(),
     replayChecker(seed),

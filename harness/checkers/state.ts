@@ -11,7 +11,7 @@ import {
 } from '../../core/engine/records.ts';
 import type { Checker, SiteView, WorldView } from './checker.ts';
 import { scanAll } from './dump.ts';
-import { bucketsOf, keysOf, modelBucket, modelKey, type ModelKey } from './model.ts';
+import { bucketsOf, keysOf, modelBucket, modelKey, modelRegisters, type ModelKey } from './model.ts';
 
 export function stateChecker(): Checker {
   const looked = new Map<string, number>();
@@ -40,6 +40,7 @@ async function checkSite({ name, record, meta }: SiteView, view: WorldView): Pro
     if (model.losers.length > 0) view.mark('conflict kept');
     await checkKey(meta.reader, bucket, key, model, fail);
   }
+  await checkRegisters(meta.reader, ops, fail);
   for (const space of ['heads', 'versions'] as const) {
     const rows = (await scanAll(meta.reader, space)).length;
     if (rows !== counts[space]) fail(`${rows} rows in ${space}, the model has ${counts[space]}`);
@@ -54,8 +55,26 @@ async function checkBucket(reader: MetaReader, ops: readonly Op[], bucket: strin
   if ((row !== undefined) !== model.exists) {
     return fail(`bucket ${bucket} is ${row ? 'there' : 'gone'}, the model says otherwise`);
   }
-  if (row === undefined || model.settings === undefined) return;
-  compareSettings(`bucket ${bucket}`, decodeRecord<BucketRecord>(row).settings, model.settings, fail);
+  if (row === undefined) return;
+  const record = decodeRecord<BucketRecord>(row);
+  if (model.owner !== undefined && record.owner !== model.owner)
+    fail(`bucket ${bucket} is ${record.owner}'s, the model says ${model.owner}'s`);
+  if (model.settings !== undefined) compareSettings(`bucket ${bucket}`, record.settings, model.settings, fail);
+}
+
+async function checkRegisters(reader: MetaReader, ops: readonly Op[], fail: Fail): Promise<void> {
+  const model = modelRegisters(ops);
+  const rows = await scanAll(reader, 'registers');
+  const stored = new Map(
+    rows.map(({ key, value }) => [Buffer.from(key).toString('utf8'), decodeRecord<Register>(value)]),
+  );
+  for (const [name, { stamp, isSet }] of model) {
+    const register = stored.get(name);
+    const is = register && register.value !== null;
+    if (register?.stamp !== stamp || is !== isSet)
+      fail(`register ${name} is of ${register?.stamp ?? 'nobody'}, the model says ${stamp}`);
+  }
+  for (const name of stored.keys()) if (!model.has(name)) fail(`no op made the register ${name}`);
 }
 
 async function checkKey(reader: MetaReader, bucket: string, key: string, model: ModelKey, fail: Fail): Promise<void> {

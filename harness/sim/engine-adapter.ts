@@ -35,6 +35,7 @@ export async function startEngine(ports: SitePorts, onCommitted: () => void = ()
 export function runningEngine(engine: Engine): RunningSite {
   return {
     objects: engine.objects,
+    identities: engine.identities,
     collectGarbage: async () => void (await engine.garbage.run()),
     close: () => engine.close(),
   };

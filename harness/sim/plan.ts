@@ -72,6 +72,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
       removesBuckets: options.removesBuckets ?? true,
+      replicates: adapter.replicates,
     }),
     faults: generateFaults({ ...shared, links, recovers: adapter.recovers, corrupts: adapter.speaksProtocol }),
     activeMs,

@@ -12,6 +12,7 @@ import type {
   SiteId,
   Transport,
 } from '../../core/contracts/index.ts';
+import type { Identities, Work } from '../workload/client.ts';
 import { createChunkImage, type ChunkImage, type ChunkStoreMake } from './chunk-image.ts';
 import { SimClock, type SimClockOptions } from './clock.ts';
 import { DiskFaults, type CrashPoint } from './disk-faults.ts';
@@ -38,6 +39,7 @@ export interface SitePorts extends PluginDeps {
 /** What the world asks of a running site. */
 export interface RunningSite {
   readonly objects: ObjectService;
+  readonly identities: Identities;
   /** Collects garbage now; resolves when nothing more can go. */
   collectGarbage(): Promise<void>;
   /** Clean stop. The stores are closed by the world. */
@@ -217,13 +219,13 @@ export class SimSite {
    * Calls what runs here. `down`: nobody was there; `lost`: the site crashed under the call, and nobody knows how far it came.
    */
   async call<T>(
-    work: (objects: ObjectService) => Promise<T>,
+    work: Work<T>,
   ): Promise<{ readonly kind: 'done'; readonly value: T } | { readonly kind: 'down' | 'lost' }> {
     const boot = this.#boot;
     if (boot === undefined) return { kind: 'down' };
     const run = async (): Promise<{ readonly kind: 'done'; readonly value: T }> => {
-      const { objects } = await boot.running;
-      return { kind: 'done', value: await work(objects) };
+      const { objects, identities } = await boot.running;
+      return { kind: 'done', value: await work(objects, identities) };
     };
     return Promise.race([run(), boot.lane.ended.then(() => ({ kind: 'lost' as const }))]);
   }

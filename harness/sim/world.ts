@@ -1,7 +1,7 @@
 /** One run: sites, network, clients and faults on one scheduler, watched by the checkers. */
 import { createCheckers, type Checker, type WorldView } from '../checkers/index.ts';
 import { applyFault, healAll } from '../faults/apply.ts';
-import { runStep } from '../workload/client.ts';
+import { runStep, type Served } from '../workload/client.ts';
 import type { CallRecord } from '../workload/history.ts';
 import type { ClientStep } from '../workload/steps.ts';
 import { countPending } from '../checkers/convergence.ts';
@@ -155,25 +155,27 @@ export class World {
   }
 
   #scheduleStep(step: ClientStep): void {
-    const site = this.sites.find(({ name }) => name === step.site);
-    if (site === undefined) throw new RangeError(`step ${step.id} names an unknown site ${step.site}`);
+    const site = this.#siteOf(step, step.site);
     this.scheduler.after(step.atMs, `step ${step.id}`, () => {
       this.#running.add(step.id);
       const ports = {
-        site: {
-          applied: () => site.record.ops.length,
-          call: <T>(work: Parameters<typeof site.call<T>>[0]) => site.call(work),
-          collectGarbage: () => site.collectGarbage(),
-        },
+        site: servedBy(site),
+        at: (name: string) => servedBy(this.#siteOf(step, name)),
         nowMs: () => this.scheduler.nowMs,
         sleep: (ms: number) =>
           new Promise<void>((resolve) => void this.scheduler.after(ms, `client ${step.id}`, resolve)),
-        record: (call: CallRecord) => this.#onCall({ ...call, site: step.site }),
+        record: (call: CallRecord) => this.#onCall(call),
       };
       runStep(step, ports)
         .catch((error: unknown) => this.fail('harness', error instanceof Error ? (error.stack ?? '') : String(error)))
         .finally(() => this.#running.delete(step.id));
     });
+  }
+
+  #siteOf({ id }: ClientStep, name: string): SimSite {
+    const site = this.sites.find((one) => one.name === name);
+    if (site === undefined) throw new RangeError(`step ${id} names an unknown site ${name}`);
+    return site;
   }
 
   #onCall(call: CallRecord): void {
@@ -202,6 +204,12 @@ export class World {
     }
   }
 }
+
+const servedBy = (site: SimSite): Served => ({
+  applied: () => site.record.ops.length,
+  call: (work) => site.call(work),
+  collectGarbage: () => site.collectGarbage(),
+});
 
 function peersOf({ dials }: Plan, name: string) {
   return dials.filter(([from]) => from === name).map(([, to]) => ({ site: to, url: Network.urlOf(to) }));

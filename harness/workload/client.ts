@@ -7,22 +7,27 @@ import {
   type UploadRef,
   type WriteCondition,
 } from '../../core/contracts/index.ts';
+import type { IdentityStore } from '../../core/engine/identities.ts';
 import { bytesOf, sha256Of } from './content.ts';
 import type { CallRecord, Outcome, Seen } from './history.ts';
 import type { Body, ClientOp, ClientStep } from './steps.ts';
+
+export type Identities = Pick<IdentityStore, 'create' | 'setEnabled' | 'setPolicy' | 'remove'>;
+/** What a client does with a site. */
+export type Work<T> = (objects: ObjectService, identities: Identities) => Promise<T>;
 
 /** The site as a client reaches it. */
 export interface Served {
   /** Ops that are on its disk. */
   applied(): number;
-  call<T>(
-    work: (objects: ObjectService) => Promise<T>,
-  ): Promise<{ readonly kind: 'done'; readonly value: T } | { readonly kind: 'down' | 'lost' }>;
+  call<T>(work: Work<T>): Promise<{ readonly kind: 'done'; readonly value: T } | { readonly kind: 'down' | 'lost' }>;
   collectGarbage(): Promise<void>;
 }
 
 export interface ClientPorts {
   readonly site: Served;
+  /** Another one. */
+  at(site: string): Served;
   nowMs(): number;
   sleep(ms: number): Promise<void>;
   record(call: CallRecord): void;
@@ -34,7 +39,7 @@ const DESCRIPTION = { owner: OWNER, headers: {}, storageClass: 'STANDARD' } as c
 const BYTES = 'bytes';
 const STEP = 'step';
 
-type Call = <T>(seen: (value: T) => Seen, work: (objects: ObjectService) => Promise<T>) => Promise<T | undefined>;
+type Call = <T>(seen: (value: T) => Seen, work: Work<T>) => Promise<T | undefined>;
 type Op<T extends ClientOp['type']> = Extract<ClientOp, { readonly type: T }>;
 
 const nothing = (): Seen => ({ type: 'nothing' });
@@ -60,11 +65,11 @@ const listed = ({ entries }: { readonly entries: readonly { readonly key: string
 const deleted = ({ versionId }: DeleteResult): Seen => ({ type: 'deleted', versionId });
 
 export async function runStep(step: ClientStep, ports: ClientPorts): Promise<void> {
-  const call: Call = (seen, work) => recorded(step, ports, seen, work);
+  const call: Call = (seen, work) => recorded(step, { ...ports, name: step.site }, seen, work);
   const { op } = step;
   switch (op.type) {
     case 'createBucket':
-      return void (await call(nothing, (objects) => objects.createBucket({ bucket: op.bucket, owner: OWNER })));
+      return createBucket(step, op, call);
     case 'deleteBucket':
       return call(nothing, (objects) => objects.deleteBucket(op.bucket));
     case 'setting':
@@ -79,6 +84,16 @@ export async function runStep(step: ClientStep, ports: ClientPorts): Promise<voi
       return removeVersion(call, op);
     case 'tags':
       return tag(call, op);
+    case 'lock':
+      return lock(call, op);
+    case 'deleteMany':
+      return void (await call(nothing, (objects) =>
+        objects.deleteObjects(op.keys.map((key) => ({ bucket: op.bucket, key, owner: OWNER }))),
+      ));
+    case 'key':
+      return void (await call(nothing, (_, identities) => changeKey(identities, op)));
+    case 'causal':
+      return causal(step, op, ports, call);
     case 'copy':
       return copy(call, op);
     case 'multipart':
@@ -92,9 +107,9 @@ export async function runStep(step: ClientStep, ports: ClientPorts): Promise<voi
 
 async function recorded<T>(
   { id, op }: ClientStep,
-  { site, nowMs, record }: ClientPorts,
+  { site, name, nowMs, record }: ClientPorts & { readonly name: string },
   seen: (value: T) => Seen,
-  work: (objects: ObjectService) => Promise<T>,
+  work: Work<T>,
 ): Promise<T | undefined> {
   const beganMs = nowMs();
   const appliedBefore = site.applied();
@@ -107,7 +122,7 @@ async function recorded<T>(
   } catch (error) {
     outcome = refusal(error);
   }
-  record({ step: id, site: '', op, beganMs, appliedBefore, appliedAfter: site.applied(), outcome });
+  record({ step: id, site: name, op, beganMs, appliedBefore, appliedAfter: site.applied(), outcome });
   return value;
 }
 
@@ -209,10 +224,58 @@ async function removeVersion(call: Call, op: Op<'deleteVersion'>): Promise<void>
 }
 
 async function tag(call: Call, op: Op<'tags'>): Promise<void> {
-  const { bucket, key, pick, value } = op;
+  const { bucket, key, pick, name, value } = op;
   const versionId = pick === undefined ? undefined : await pickVersion(call, { bucket, key, pick });
   const ref = { bucket, key, ...(versionId === undefined ? {} : { versionId }) };
-  await call(nothing, (objects) => objects.putVersionSetting(ref, 'tags', value));
+  await call(nothing, (objects) => objects.putVersionSetting(ref, name, value));
+}
+
+async function createBucket(step: ClientStep, { bucket, objectLock }: Op<'createBucket'>, call: Call): Promise<void> {
+  const lock = objectLock ? { objectLock, settings: { versioning: 'Enabled' } } : {};
+  // each site's clients are somebody else: the first to create a bucket owns it
+  await call(nothing, (objects) => objects.createBucket({ bucket, owner: `owner at ${step.site}`, ...lock }));
+}
+
+async function lock(call: Call, { bucket, key, pick, lock }: Op<'lock'>): Promise<void> {
+  const versionId = await pickVersion(call, { bucket, key, pick });
+  if (versionId === undefined) return;
+  const value = lock.name === 'legalHold' ? lock.value : { mode: lock.mode, until: lock.untilMs };
+  await call(nothing, (objects) => objects.putVersionSetting({ bucket, key, versionId }, lock.name, value));
+}
+
+async function changeKey(identities: Identities, { id, change }: Op<'key'>): Promise<void> {
+  const policy = change === 'policy' ? 'ro' : 'rw';
+  switch (change) {
+    case 'create':
+      return void (await identities.create({ accessKeyId: id, secretKey: `secret of ${id}`, policy }));
+    case 'disable':
+      return void (await identities.setEnabled(id, false));
+    case 'policy':
+      return void (await identities.setPolicy(id, policy));
+    case 'remove':
+      return identities.remove(id);
+  }
+}
+
+/** How long a reader elsewhere waits for a write. */
+const CAUSAL_WAIT_MS = 3000;
+
+async function causal(step: ClientStep, op: Op<'causal'>, ports: ClientPorts, call: Call): Promise<void> {
+  const { bucket, key, body, toSite } = op;
+  const put = { bucket, key, ...DESCRIPTION, ...described(step, [body]), body: { bytes: bytesOf(body) } };
+  const made = await call(written, (objects) => objects.putObject(put));
+  if (made === undefined) return;
+  const there = { ...ports, site: ports.at(toSite), name: toSite };
+  const caused = (answer: string): Seen => ({ type: 'caused', wanted: made.stamp, answer });
+  await recorded(step, there, caused, async (objects) => {
+    await objects.waitFor(made.causality, { bucket, key }, { timeoutMs: CAUSAL_WAIT_MS });
+    try {
+      return (await objects.headObject({ bucket, key })).info.stamp;
+    } catch (error) {
+      if (isSkerryError(error)) return error.code;
+      throw error;
+    }
+  });
 }
 
 async function copy(call: Call, { bucket, key, toBucket, toKey }: Op<'copy'>): Promise<void> {

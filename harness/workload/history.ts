@@ -27,6 +27,8 @@ export type Outcome =
 export type Seen =
   | { readonly type: 'written'; readonly stamp: Stamp; readonly etag: string; readonly size: number }
   | { readonly type: 'read'; readonly stamp: Stamp; readonly sha256: string; readonly wanted: string | undefined }
+  /** A read that waited for a write: what was written elsewhere, and the stamp or code that was answered. */
+  | { readonly type: 'caused'; readonly wanted: Stamp; readonly answer: string }
   | { readonly type: 'deleted'; readonly versionId: string | undefined }
   | { readonly type: 'listed'; readonly rows: readonly string[] }
   | { readonly type: 'nothing' };

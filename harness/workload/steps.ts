@@ -7,6 +7,11 @@ export interface Body {
   readonly size: number;
 }
 
+/** `untilMs` is Unix time. */
+export type Lock =
+  | { readonly name: 'legalHold'; readonly value: 'ON' | 'OFF' }
+  | { readonly name: 'retention'; readonly mode: 'COMPLIANCE' | 'GOVERNANCE'; readonly untilMs: number };
+
 /** What a conditional write asks for. `current`: the ETag that the client reads just before. */
 export type Condition = 'absent' | 'current';
 
@@ -16,7 +21,7 @@ interface OnKey {
 }
 
 export type ClientOp =
-  | { readonly type: 'createBucket'; readonly bucket: string }
+  | { readonly type: 'createBucket'; readonly bucket: string; readonly objectLock?: boolean }
   | { readonly type: 'deleteBucket'; readonly bucket: string }
   | { readonly type: 'setting'; readonly bucket: string; readonly name: BucketSettingName; readonly value: string }
   | (OnKey & {
@@ -31,7 +36,14 @@ export type ClientOp =
   | (OnKey & { readonly type: 'delete' })
   /** `pick`, in [0, 1), chooses among the versions that a listing shows. */
   | (OnKey & { readonly type: 'deleteVersion'; readonly pick: number })
-  | (OnKey & { readonly type: 'tags'; readonly value: string; readonly pick?: number })
+  | (OnKey & { readonly type: 'tags'; readonly name: 'tags' | 'acl'; readonly value: string; readonly pick?: number })
+  /** Object Lock on one of the versions. */
+  | (OnKey & { readonly type: 'lock'; readonly pick: number; readonly lock: Lock })
+  | { readonly type: 'deleteMany'; readonly bucket: string; readonly keys: readonly string[] }
+  /** An access key is made, changed or removed. */
+  | { readonly type: 'key'; readonly id: string; readonly change: 'create' | 'disable' | 'policy' | 'remove' }
+  /** A write, and then a read at another site of a state that includes it. */
+  | (OnKey & { readonly type: 'causal'; readonly body: Body; readonly toSite: string })
   | (OnKey & { readonly type: 'copy'; readonly toBucket: string; readonly toKey: string })
   | (OnKey & {
       readonly type: 'multipart';
