@@ -9,15 +9,18 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListBucketsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 
+import type { VersionVector } from '../core/contracts/index.ts';
 import { skerryJson } from './cli/command.ts';
 import { withoutClients } from './cli/shell.ts';
-import { EXAMPLES, openExample, type Example } from './support/example-sites.ts';
+import { EXAMPLES, openExample, type Example, type ExampleSite } from './support/example-sites.ts';
+import { rootCredentials } from './support/root-credentials.ts';
 
 const BUCKET = 'photos';
 /** Larger than what travels inside its op. */
@@ -161,6 +164,34 @@ const FOLDERS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     }
   },
 
+  async 'primary-replica'(example) {
+    const [waw, ber] = [example.site('waw'), example.site('ber')];
+    await start(example, ['waw', 'ber']);
+    await knowsKeyOf(example, 'waw', ber);
+    await replicates(example, ['ber', 'waw']);
+    const once = new PutObjectCommand({ Bucket: BUCKET, Key: 'once', Body: 'x', IfNoneMatch: '*' });
+    await ber.s3().send(once);
+    await assert.rejects(waw.s3().send(once), { name: 'PreconditionFailed' });
+    assert.equal((await put(ber.plainS3(), 'through-ber', 'x')).$metadata.httpStatusCode, 200);
+    assert.equal((await get(ber.plainS3(), 'through-ber')).toString(), 'x', 'without a token, too');
+    // The primary is gone: reads go on, writes say why not, until the replica takes over.
+    await waw.stop();
+    assert.equal((await get(ber.plainS3(), 'once')).toString(), 'x');
+    const refused = await fetch(await getSignedUrl(ber.plainS3(), new PutObjectCommand({ Bucket: BUCKET, Key: 'k' })), {
+      method: 'PUT',
+      body: 'x',
+    });
+    assert.equal(refused.status, 503);
+    assert.match(await refused.text(), /writes go to the primary waw, which does not answer/);
+    await skerryJson(['repl-promote', '-c', ber.file], example);
+    await put(ber.s3(), 'after', 'by the new primary');
+    // The old primary comes back, learns of it, and forwards.
+    await waw.start();
+    assert.equal((await get(waw.s3(), 'after')).toString(), 'by the new primary');
+    await put(waw.s3(), 'handed-back', 'x');
+    assert.equal((await get(ber.plainS3(), 'handed-back')).toString(), 'x');
+  },
+
   async mtls(example) {
     await start(example, ['waw', 'ber']);
     await replicates(example, ['waw', 'ber']);
@@ -171,6 +202,20 @@ const FOLDERS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     assert.match(String(await callTls(address, { ca: own.ca })), /^(ERR_SSL_|ECONNRESET)/);
   },
 };
+
+/** The key that a replica's first start made is of use once the primary knows it, and it learns by replication. */
+async function knowsKeyOf(example: Example, name: string, other: ExampleSite): Promise<void> {
+  const { accessKeyId } = rootCredentials(other.dataDir);
+  const { vector } = await skerryJson<{ readonly vector: VersionVector }>(['status', '-c', other.file], example);
+  const token = Buffer.from(JSON.stringify(vector)).toString('base64url');
+  example.session.observe(token);
+  await example.site(name).s3().send(new ListBucketsCommand({}));
+  const keys = await skerryJson<readonly { readonly accessKeyId: string }[]>(
+    ['key', 'list', '-c', example.site(name).file],
+    example,
+  );
+  assert.ok(keys.some((key) => key.accessKeyId === accessKeyId));
+}
 
 /** A write at each site that is seen at the other: then each has all that the other had before. */
 async function settled(example: Example, client: S3Client): Promise<void> {

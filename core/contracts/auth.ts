@@ -115,6 +115,15 @@ export interface Auth extends Lifecycle {
    */
   authenticate(request: AuthRequest): Promise<Authenticated>;
   /**
+   * Headers that make a request this principal's own, for a site that hands it on to another one: `headers` are all that will be sent, `host` and
+   * `x-amz-content-sha256` included. Absent, or without credentials to sign with: the request goes as it is. Rejects `Unauthenticated` when the
+   * principal's credentials are gone.
+   */
+  sign?(
+    request: Pick<AuthRequest, 'method' | 'rawPath' | 'rawQuery' | 'headers'>,
+    principal: Principal,
+  ): Promise<Readonly<Record<string, string>>>;
+  /**
    * Never throws for a refusal: answers `allowed: false` with the reason. Explicit deny wins. Compiled policies are remembered by object
    * identity: give the same parsed `bucketPolicy` object for the same policy, and a new object for a changed one.
    */

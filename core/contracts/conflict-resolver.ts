@@ -23,10 +23,12 @@ export interface Resolution {
 export interface WriterRule {
   /** The primary until one is promoted; absent: not known here, and not this site. */
   readonly primary?: SiteId;
-  /** Where clients find it; for people who read the refusal. */
+  /** Where clients find it: told in refusals, and where `forwards` hands writes to. */
   readonly primaryUrl?: string;
   /** Where clients find this site: what the others tell once it is promoted. */
   readonly url?: string;
+  /** As a replica it hands writes to the primary, where that has a known address, in place of refusing them. */
+  readonly forwards?: boolean;
 }
 
 /** Who is primary. */

@@ -5,6 +5,7 @@
 import type { AdminService } from './admin-service.ts';
 import type { Auth, IdentityDirectory } from './auth.ts';
 import type { SiteHooks } from './hooks.ts';
+import type { SiteId } from './model.ts';
 import type { ObjectService } from './object-service.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
@@ -15,8 +16,18 @@ export interface Health {
   ready(): { readonly ready: boolean; readonly reason?: string };
 }
 
+/** Who decides the writes of this site's clients. */
+export interface WriteRouting {
+  /**
+   * The site whose gateway of the same protocol writes are handed to; `undefined`: they are decided here, maybe by a refusal. Cheap enough for every
+   * write.
+   */
+  forwardTo(): Promise<{ readonly site: SiteId; readonly url: string } | undefined>;
+}
+
 export interface GatewayServices {
   readonly objects: ObjectService;
+  readonly writers: WriteRouting;
   readonly admin: AdminService;
   readonly auth: Auth;
   readonly identities: IdentityDirectory;

@@ -52,13 +52,29 @@ function refuseReplica({ siteId }: Pick<PrimaryDeps, 'siteId'>, role: PrimaryRol
   const name = role === undefined ? 'the primary' : `the primary ${role.site}`;
   const where = role?.url === undefined ? name : `${name} at ${role.url}`;
   throw new SkerryError('AccessDenied', `site ${siteId} is a replica and accepts no writes: write to ${where}`, {
-    details: { role: 'replica', ...(role ? { primary: role.site, epoch: role.epoch } : {}) },
+    details: {
+      role: 'replica',
+      ...(role ? { primary: role.site, epoch: role.epoch } : {}),
+      ...(role?.url === undefined ? {} : { primaryUrl: role.url }),
+    },
   });
 }
 
 export async function readPrimary(deps: Omit<PrimaryDeps, 'siteId'>): Promise<PrimaryRole | undefined> {
   const [value] = await deps.reader.get([row]);
   return roleOf(deps, value && decodeRecord<Register>(value));
+}
+
+/** Where a site hands its clients' writes to: it is a replica that forwards, and knows where. */
+export async function forwardTarget(
+  siteId: SiteId,
+  writers: WriterRule | undefined,
+  primary: () => Promise<PrimaryRole | undefined>,
+): Promise<{ readonly site: SiteId; readonly url: string } | undefined> {
+  if (writers?.forwards !== true) return undefined;
+  const role = await primary();
+  if (role?.url === undefined || role.site === siteId) return undefined;
+  return { site: role.site, url: role.url };
 }
 
 /** Makes this site the primary, under a new epoch unless it is the primary already. */

@@ -16,6 +16,7 @@ import type {
   SiteStatus,
 } from '../contracts/index.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
+import { forwardTarget } from '../engine/primary.ts';
 import { createAdminService } from './admin-service.ts';
 import { replicationEngineOptions } from './config/replication-options.ts';
 import type { LoadedConfig } from './config/types.ts';
@@ -109,9 +110,23 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
   admin: ({ engine, auth, replication, status, requestStop }) =>
     createAdminService({ engine, auth, replication, status, requestStop }),
-  gateways: ({ loaded: { plugins }, depsOf, engine, auth, admin, health, hooks, withGateways }) => {
+  gateways: ({
+    loaded: { plugins },
+    directory,
+    conflictResolver,
+    depsOf,
+    engine,
+    auth,
+    admin,
+    health,
+    hooks,
+    withGateways,
+  }) => {
     const services = {
       objects: engine.objects,
+      writers: {
+        forwardTo: () => forwardTarget(directory.site, conflictResolver.writers, () => engine.primary()),
+      },
       admin,
       auth,
       identities: engine.identities,

@@ -25,7 +25,12 @@ export interface SignedRequest {
 /** Values that the answer to a wrong signature must not echo: it may be logged. */
 const SECRET_HEADER = /^(x-amz-[a-z-]*(?:customer-key|security-token)):.*$/gm;
 
-function canonicalRequest(signed: SignedRequest, path: string): string {
+/** What a signature is made of: everything but itself. */
+type Unsigned = Omit<SignedRequest, 'signature' | 'request'> & {
+  readonly request: Pick<AuthRequest, 'method' | 'rawPath' | 'headers'>;
+};
+
+function canonicalRequest(signed: Unsigned, path: string): string {
   const { request, parameters, signedHeaders, payloadHash } = signed;
   const query = canonicalQuery(parameters, 'X-Amz-Signature');
   let text = `${request.method}\n${path}\n${query}\n`;
@@ -33,8 +38,14 @@ function canonicalRequest(signed: SignedRequest, path: string): string {
   return `${text}\n${signedHeaders.join(';')}\n${payloadHash}`;
 }
 
-function stringToSign({ amzDate, scope }: SignedRequest, canonical: string | Uint8Array): string {
+function stringToSign({ amzDate, scope }: Unsigned, canonical: string | Uint8Array): string {
   return `AWS4-HMAC-SHA256\n${amzDate}\n${scopeText(scope)}\n${hash('sha256', canonical, 'hex')}`;
+}
+
+/** The signature of a request as it will be sent, hex. */
+export function requestSignature(unsigned: Unsigned, key: KeyObject): string {
+  const canonical = canonicalRequest(unsigned, canonicalPath(unsigned.request.rawPath));
+  return signatureOf(key, stringToSign(unsigned, Buffer.from(canonical, 'latin1'))).toString('hex');
 }
 
 /** Hex HMAC-SHA256, as requests, chunks and trailers are signed. */

@@ -16,6 +16,7 @@ import { parseQuery, type QueryParameter } from './percent.ts';
 import { createAuthorizer } from './policy/authorize.ts';
 import { validateBucketPolicy } from './policy/bucket-policy.ts';
 import { unauthenticated } from './refusals.ts';
+import { signRequest } from './sign.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { refuseVersion2, verifyHeaderV2, verifyQueryV2 } from './sigv2.ts';
 import { verifyHeader, verifyQuery, type Verification, type Verified } from './sigv4.ts';
@@ -63,6 +64,15 @@ export function createSigV4Auth({ clock, identities }: SigV4Deps, options: SigV4
     async authenticate(request) {
       requireOpen();
       return authenticate(request, { nowMs: clock.wallMs(), options, identify, keyFor: keys.keyFor });
+    },
+    async sign(request, principal) {
+      requireOpen();
+      if (principal.accessKeyId === undefined) return {};
+      return signRequest(request, identify(principal.accessKeyId), {
+        nowMs: clock.wallMs(),
+        region: options.region,
+        keyFor: keys.keyFor,
+      });
     },
     authorize(input) {
       requireOpen();

@@ -6,6 +6,7 @@ import { awaitToken, withToken } from './causality.ts';
 import { corsHeaders, preflight } from './cors.ts';
 import { s3Error, toS3Error, type S3Error, type S3ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange-adapter.ts';
+import { forward, type ForwardDeps } from './forward.ts';
 import type { S3Operation, S3Response, S3Services } from './operation.ts';
 import { GatewayRequest, headerMap } from './request.ts';
 import { route } from './router.ts';
@@ -20,6 +21,8 @@ export interface HandlerDeps {
   readonly services: S3Services;
   readonly health: Health;
   readonly random: Random;
+  /** Hands writes on where this site is a replica. */
+  readonly forwarding: ForwardDeps;
 }
 
 /** What the log line of a request is made of. */
@@ -66,12 +69,14 @@ export function redactQuery(rawQuery: string): string {
 export class S3Handler {
   readonly #services: S3Services;
   readonly #health: Health;
+  readonly #forwarding: ForwardDeps;
   readonly #nextId: () => string;
   readonly #hostId: string;
 
-  constructor({ services, health, random }: HandlerDeps) {
+  constructor({ services, health, random, forwarding }: HandlerDeps) {
     this.#services = services;
     this.#health = health;
+    this.#forwarding = forwarding;
     this.#nextId = requestIds(random);
     this.#hostId = Buffer.from(random.bytes(24)).toString('base64');
   }
@@ -113,6 +118,8 @@ export class S3Handler {
     await request.authenticate(services.auth);
     await awaitToken(request, services, operation);
     await authorizeOperation(request, services, operation);
+    const forwarded = await forward(this.#forwarding, request, operation);
+    if (forwarded !== undefined) return forwarded;
     try {
       return await withToken(request, services, await operation.run(request, services));
     } catch (error) {

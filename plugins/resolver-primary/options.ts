@@ -6,6 +6,7 @@ export interface PrimaryOptions {
   readonly primary?: SiteId;
   readonly primaryUrl?: string;
   readonly url?: string;
+  readonly writes?: 'refuse' | 'forward';
 }
 
 const address = (description: string) => ({
@@ -29,7 +30,14 @@ export const optionsSchema: OptionsSchema = {
       pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
       description: 'On a replica: site id of the primary, for its refusals.',
     },
-    primaryUrl: address('On a replica: where clients find the primary, for its refusals.'),
-    url: address('Where clients find this site: what the others answer once it is promoted.'),
+    primaryUrl: address(
+      'On a replica: where clients find the primary: told in refusals, and where writes are handed to.',
+    ),
+    url: address('Where clients find this site: what the others answer, or hand writes to, once it is promoted.'),
+    writes: {
+      enum: ['refuse', 'forward'],
+      default: 'refuse',
+      description: 'What this site does with writes while it is a replica: refuse them, or hand them to the primary.',
+    },
   },
 };

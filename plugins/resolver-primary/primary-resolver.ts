@@ -24,6 +24,11 @@ export function createPrimaryResolver(siteId: SiteId, options: PrimaryOptions): 
           'InvalidConfig',
           `site ${siteId} cannot be a replica of itself: give it the role primary`,
         );
+      if (options.role === 'replica' && options.writes === 'forward' && (!options.primary || !options.primaryUrl))
+        throw new SkerryError(
+          'InvalidConfig',
+          'a replica that forwards writes needs `primary` and `primaryUrl`: the site id and the S3 address of the primary',
+        );
       state = 'open';
     },
     async close() {
@@ -36,8 +41,8 @@ export function createPrimaryResolver(siteId: SiteId, options: PrimaryOptions): 
   };
 }
 
-function writerRule(siteId: SiteId, { role, primary, primaryUrl, url }: PrimaryOptions): WriterRule {
-  const own = url === undefined ? {} : { url };
+function writerRule(siteId: SiteId, { role, primary, primaryUrl, url, writes }: PrimaryOptions): WriterRule {
+  const own = { ...(url === undefined ? {} : { url }), ...(writes === 'forward' ? { forwards: true } : {}) };
   if (role === 'primary') return { primary: siteId, ...own };
   return {
     ...own,

@@ -17,3 +17,15 @@ test('a replica of itself is refused at start', async () => {
   const resolver = createPrimaryResolver('waw', { role: 'replica', primary: 'waw' });
   await assert.rejects(resolver.open(), { code: 'InvalidConfig' });
 });
+
+test('a replica forwards when it is told to, and must then know the primary and its address', async () => {
+  const whole = { role: 'replica', primary: 'waw', primaryUrl: 'http://w', writes: 'forward' } as const;
+  assert.deepEqual(createPrimaryResolver('ber', whole).writers, {
+    primary: 'waw',
+    primaryUrl: 'http://w',
+    forwards: true,
+  });
+  const { primaryUrl: _without, ...unknown } = whole;
+  await assert.rejects(createPrimaryResolver('ber', unknown).open(), { code: 'InvalidConfig' });
+  await createPrimaryResolver('waw', { role: 'primary', writes: 'forward' }).open();
+});
