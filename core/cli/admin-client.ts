@@ -9,6 +9,8 @@ import {
   type ConflictedKey,
   type ConflictPage,
   type ErrorCode,
+  type GcPlan,
+  type GcReport,
   type Json,
   type KeyInfo,
   type MemberInfo,
@@ -29,9 +31,13 @@ interface Call {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
+  /** Without a byte of an answer, milliseconds. */
+  readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 60_000;
+/** All that is stored is read: that may take hours. */
+const GC_TIMEOUT_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** Whether somebody accepts connections on a unix socket. */
 export async function socketAnswers(socketPath: string): Promise<boolean> {
@@ -82,6 +88,9 @@ export function adminClient(target: AdminTarget): AdminService {
       call<ConflictedKey>('GET', bucket(name, `/conflict?${new URLSearchParams({ key: objectKey }).toString()}`)),
     resolveConflict: async (name, objectKey, choose) =>
       call<ResolvedConflict>('POST', bucket(name, '/conflict'), { key: objectKey, choose }),
+    gcPlan: async () => (await exchange(target, { method: 'GET', path: '/v1/gc', timeoutMs: GC_TIMEOUT_MS })) as GcPlan,
+    gcRun: async (body = {}) =>
+      (await exchange(target, { method: 'POST', path: '/v1/gc', body, timeoutMs: GC_TIMEOUT_MS })) as GcReport,
     promote: async () => call<PrimaryRole>('POST', '/v1/promote'),
     replicationStatus: async () => call<ReplicationStatus>('GET', '/v1/replication'),
     pullFrom: async (site) => call<PulledOnce>('POST', peer(site, 'pull')),
@@ -94,7 +103,10 @@ export function adminClient(target: AdminTarget): AdminService {
 }
 
 /** The JSON that was answered; rejects with the error that the site answered, or `Unavailable`. */
-async function exchange({ socketPath, token }: AdminTarget, { method, path, body }: Call): Promise<unknown> {
+async function exchange(
+  { socketPath, token }: AdminTarget,
+  { method, path, body, timeoutMs = TIMEOUT_MS }: Call,
+): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<{ readonly status: number; readonly text: string }>();
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const headers = {
@@ -103,7 +115,7 @@ async function exchange({ socketPath, token }: AdminTarget, { method, path, body
       ? {}
       : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
   };
-  const outgoing = request({ socketPath, method, path, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
+  const outgoing = request({ socketPath, method, path, headers, agent: false, timeout: timeoutMs }, (response) => {
     const pieces: Buffer[] = [];
     response.on('data', (piece: Buffer) => pieces.push(piece));
     response.on('error', reject);
@@ -112,7 +124,7 @@ async function exchange({ socketPath, token }: AdminTarget, { method, path, body
     );
   });
   outgoing.on('error', reject);
-  outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+  outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)));
   outgoing.end(payload);
   const { status, text } = await promise.catch((error: unknown) => {
     throw unreachable(socketPath, error as Error);

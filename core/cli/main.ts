@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { bucketCommand } from './commands/bucket.ts';
 import { configCommand } from './commands/config.ts';
 import { demoCommand } from './commands/demo.ts';
+import { gcCommand } from './commands/gc.ts';
 import { initCommand } from './commands/init.ts';
 import { keyCommand } from './commands/key.ts';
 import { pluginsCommand } from './commands/plugins.ts';
@@ -28,6 +29,7 @@ const COMMANDS: readonly MakeCommand[] = [
   keyCommand,
   statusCommand,
   rebuildIndexCommand,
+  gcCommand,
   replStatusCommand,
   replPullCommand,
   replPushCommand,

@@ -7,6 +7,7 @@ import type { PrimaryRole } from './conflict-resolver.ts';
 import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict } from './conflict-service.ts';
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
 import type { PulledOnce, PushedOnce, ReplicationStatus } from './replication-status.ts';
+import type { GcStatus, SpaceService } from './space-service.ts';
 
 export interface KeyInfo {
   readonly accessKeyId: string;
@@ -51,6 +52,7 @@ export interface SiteStatus {
     readonly uploads: number;
   };
   readonly storage: { readonly liveBytes: number; readonly deadBytes: number; readonly freeBytes?: number };
+  readonly gc: GcStatus;
   readonly memoryBytes: number;
   readonly plugins: Readonly<Record<string, string>>;
 }
@@ -80,7 +82,7 @@ export interface MemberInfo {
   readonly removedBy?: SiteId;
 }
 
-export interface AdminService {
+export interface AdminService extends SpaceService {
   status(): Promise<SiteStatus>;
   listKeys(): Promise<readonly KeyInfo[]>;
   /** The only answer that ever holds a secret. `AlreadyExists` when the access key is taken. */

@@ -18,7 +18,7 @@ import type { RenewingReplication } from './renewing-replication.ts';
 import { defaultOwner } from './seed.ts';
 
 export interface AdminDeps {
-  readonly engine: Pick<Engine, 'objects' | 'identities' | 'members' | 'promote'>;
+  readonly engine: Pick<Engine, 'objects' | 'identities' | 'space' | 'members' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly replication: RenewingReplication | undefined;
   readonly status: () => Promise<SiteStatus>;
@@ -92,6 +92,8 @@ export function createAdminService({ engine, auth, replication, status, requestS
       const { owner } = await objects.getBucket(bucket);
       return objects.resolveConflict({ bucket, key, choose, owner });
     },
+    gcPlan: () => engine.space.gcPlan(),
+    gcRun: (options) => engine.space.gcRun(options),
     promote: () => engine.promote(),
     listMembers: () => engine.members.list(),
     removeMember: (name) => engine.members.remove(name),

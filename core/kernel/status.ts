@@ -42,6 +42,7 @@ export async function siteStatus(deps: StatusDeps): Promise<SiteStatus> {
     ...state,
     counters: { buckets: counts.buckets, objects: counts.objects, objectBytes: counts.objectBytes, uploads },
     storage,
+    gc: engine.space.gcStatus(),
     memoryBytes: host.memoryBytes(),
     plugins: pluginNames(loaded),
   };

@@ -68,6 +68,8 @@ const ROUTES: readonly Route[] = [
     path: '/v1/members/:member',
     answer: async ({ admin, names }) => ok(await admin.removeMember(name(names, 'member'))),
   },
+  { method: 'GET', path: '/v1/gc', answer: async ({ admin }) => ok(await admin.gcPlan()) },
+  { method: 'POST', path: '/v1/gc', answer: runGc },
   { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
 ];
 
@@ -194,6 +196,12 @@ async function getConflict({ admin, names, query }: Call): Promise<Answer> {
 async function resolveConflict({ admin, names, body }: Call): Promise<Answer> {
   const given = fields(body, ['key', 'choose']);
   return ok(await admin.resolveConflict(name(names, 'bucket'), text(given, 'key'), text(given, 'choose')));
+}
+
+async function runGc({ admin, body }: Call): Promise<Answer> {
+  const given = fields(body, ['despiteDamage']);
+  const despiteDamage = given['despiteDamage'] !== undefined && flag(given, 'despiteDamage');
+  return ok(await admin.gcRun({ despiteDamage }));
 }
 
 function ok(body: unknown): Answer {
