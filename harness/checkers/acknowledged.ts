@@ -10,11 +10,13 @@ import { modelBucket, modelKey, saw } from './model.ts';
 export function acknowledgedChecker(): Checker {
   const acknowledged: { readonly stamp: string; readonly site: string }[] = [];
   const refused = new Set<string>();
+  const lost = new Set<string>();
   return {
     name: 'acknowledged',
     onCall(call, view) {
       const site = view.sites.find(({ name }) => name === call.site);
       if (site === undefined || call.appliedAfter < call.appliedBefore) return;
+      const isClear = !site.record.wasMergingSince(call.beganMs);
       const fail = (message: string): void =>
         view.fail('acknowledged', `${call.step} (${call.op.type}) at ${call.site}: ${message}`);
       if (call.outcome.kind === 'refused') {
@@ -25,8 +27,8 @@ export function acknowledgedChecker(): Checker {
       const { seen } = call.outcome;
       if (seen.type === 'written') {
         acknowledged.push({ stamp: seen.stamp, site: call.site });
-        checkWrite(call, seen, site.record.ops, fail);
-      } else checkEffect(call, seen, site.record.ops, fail);
+        if (isClear) checkWrite(call, seen, site.record.ops, fail);
+      } else if (isClear) checkEffect(call, seen, site.record.ops, fail);
     },
     onCommit({ ops }, view) {
       for (const op of ops) {
@@ -35,8 +37,11 @@ export function acknowledgedChecker(): Checker {
           view.fail('acknowledged', `${step} was refused and yet it is op ${op.stamp}`);
       }
     },
+    onLost(ops) {
+      for (const { stamp } of ops) lost.add(stamp);
+    },
     async atEnd(view) {
-      for (const { stamp, site } of acknowledged) {
+      for (const { stamp, site } of acknowledged.filter((write) => !lost.has(write.stamp))) {
         const judges = view.replicates ? view.sites : view.sites.filter(({ name }) => name === site);
         for (const judge of judges) accountFor(stamp, site, judge, view);
       }

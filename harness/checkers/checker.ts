@@ -18,7 +18,11 @@ export interface SiteView {
     readonly ops: readonly Op[];
     readonly clock: ClockRecord | undefined;
     readonly vector: VersionVector;
+    readonly isMerging: boolean;
+    wasMergingSince(ms: number): boolean;
   };
+  /** What nobody needs is forgotten soon: oplog and tombstones. */
+  readonly keepsLittle: boolean;
   readonly meta: { readonly reader: MetaReader };
   readonly chunks: { inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> };
   /** Disk failures that it met so far. */
@@ -38,6 +42,8 @@ export interface WorldView {
 
 export interface Checker {
   readonly name: string;
+  /** These ops were on the disks of a site that are gone, and nowhere else: nobody can be asked for them. */
+  onLost?(ops: readonly Op[]): void;
   /** In the turn of the commit. */
   onCommit?(commit: Commit, view: WorldView): void;
   onCall?(call: CallRecord, view: WorldView): void;

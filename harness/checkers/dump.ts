@@ -1,5 +1,6 @@
 /** Everything of a site that replicates, as text: two sites with equal vectors must print the same. */
 import { META_SPACES, type MetaReader, type MetaRow, type MetaSpace } from '../../core/contracts/index.ts';
+import { decodeRecord, type Register } from '../../core/engine/records.ts';
 
 /** What belongs to the site alone: where bytes lie, uploads in flight, work to do. */
 const LOCAL: ReadonlySet<MetaSpace> = new Set<MetaSpace>([
@@ -17,11 +18,16 @@ const LOCAL: ReadonlySet<MetaSpace> = new Set<MetaSpace>([
 const SITE_ONLY: ReadonlySet<string> = new Set(['local', 'shadow']);
 const PAGE = 10_000;
 
-export async function dumpState(reader: MetaReader): Promise<string> {
+/** A site that keeps little forgets removals when they are stable, each in its own time: they are left out. */
+export async function dumpState(
+  reader: MetaReader,
+  { keepsLittle }: { readonly keepsLittle: boolean },
+): Promise<string> {
   const lines: string[] = [];
   for (const space of META_SPACES) {
-    if (LOCAL.has(space)) continue;
+    if (LOCAL.has(space) || (keepsLittle && space === 'tombstones')) continue;
     for (const { key, value } of await scanAll(reader, space)) {
+      if (keepsLittle && space === 'registers' && decodeRecord<Register>(value).value === null) continue;
       lines.push(`${space} ${Buffer.from(key).toString('latin1')} = ${textOf(space, Buffer.from(value))}`);
     }
   }

@@ -9,8 +9,9 @@ export function equalStateChecker(): Checker {
   const states = new Map<string, { readonly dump: string; readonly site: string }>();
   const look: NonNullable<Checker['onLook']> = async (view) => {
     for (const site of view.sites) {
+      if (site.record.isMerging) continue;
       const name = vectorName(site.record.vector);
-      const dump = await dumpState(site.meta.reader);
+      const dump = await dumpState(site.meta.reader, site);
       const known = states.get(name);
       if (known === undefined) {
         states.set(name, { dump, site: site.name });

@@ -15,7 +15,8 @@ export function readChecker(): Checker {
       if (op.type !== 'get' || outcome.kind === 'lost' || outcome.kind === 'down') return;
       const site = view.sites.find(({ name }) => name === call.site);
       // a site that lost its disks under the call has another history now
-      if (site === undefined || call.appliedAfter < call.appliedBefore) return;
+      if (site === undefined || call.appliedAfter < call.appliedBefore || site.record.wasMergingSince(call.beganMs))
+        return;
       const seen = outcome.kind === 'done' && outcome.seen.type === 'read' ? outcome.seen : undefined;
       if (seen !== undefined && seen.sha256 !== seen.wanted) {
         view.fail('reads', `${call.step} read bytes ${seen.sha256}, written were ${seen.wanted}`);

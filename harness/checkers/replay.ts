@@ -10,14 +10,14 @@ export function replayChecker(seed: number): Checker {
   return {
     name: 'replay',
     async atEnd(view) {
-      for (const { name, record, meta } of view.sites) {
-        const wanted = await dumpState(meta.reader);
+      for (const { name, record, meta, keepsLittle } of view.sites) {
+        const wanted = await dumpState(meta.reader, { keepsLittle });
         const orders = [record.ops, shuffled(record.ops, new Draw(seed, `replay ${name}`))];
         for (const ops of orders) {
           const store = new MemoryMetaStore();
           await store.open();
           await applyOps(store, ops);
-          const is = await dumpState(store);
+          const is = await dumpState(store, { keepsLittle });
           if (is !== wanted) {
             view.fail('replay', `${name} replayed differs from ${name}: ${firstDifference(is, wanted)}`);
           }

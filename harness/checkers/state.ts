@@ -19,7 +19,7 @@ export function stateChecker(): Checker {
     for (const site of view.sites) {
       const { ops } = site.record;
       const name = `${site.name}.${site.incarnation}`;
-      if (looked.get(name) === ops.length) continue;
+      if (site.record.isMerging || looked.get(name) === ops.length) continue;
       looked.set(name, ops.length);
       await checkSite(site, view);
     }
@@ -27,7 +27,7 @@ export function stateChecker(): Checker {
   return { name: 'state', onLook: look, atEnd: look };
 }
 
-async function checkSite({ name, record, meta }: SiteView, view: WorldView): Promise<void> {
+async function checkSite({ name, record, meta, keepsLittle }: SiteView, view: WorldView): Promise<void> {
   // a copy: the site goes on only after this, but the array is its own
   const ops = [...record.ops];
   const fail = (message: string): void => view.fail('state', `${name}: ${message}`);
@@ -40,7 +40,7 @@ async function checkSite({ name, record, meta }: SiteView, view: WorldView): Pro
     if (model.losers.length > 0) view.mark('conflict kept');
     await checkKey(meta.reader, bucket, key, model, fail);
   }
-  await checkRegisters(meta.reader, ops, fail);
+  await checkRegisters(meta.reader, ops, keepsLittle, fail);
   for (const space of ['heads', 'versions'] as const) {
     const rows = (await scanAll(meta.reader, space)).length;
     if (rows !== counts[space]) fail(`${rows} rows in ${space}, the model has ${counts[space]}`);
@@ -62,7 +62,7 @@ async function checkBucket(reader: MetaReader, ops: readonly Op[], bucket: strin
   if (model.settings !== undefined) compareSettings(`bucket ${bucket}`, record.settings, model.settings, fail);
 }
 
-async function checkRegisters(reader: MetaReader, ops: readonly Op[], fail: Fail): Promise<void> {
+async function checkRegisters(reader: MetaReader, ops: readonly Op[], forgets: boolean, fail: Fail): Promise<void> {
   const model = modelRegisters(ops);
   const rows = await scanAll(reader, 'registers');
   const stored = new Map(
@@ -70,6 +70,8 @@ async function checkRegisters(reader: MetaReader, ops: readonly Op[], fail: Fail
   );
   for (const [name, { stamp, isSet }] of model) {
     const register = stored.get(name);
+    // a removal that is stable is forgotten
+    if (!isSet && forgets && register === undefined) continue;
     const is = register && register.value !== null;
     if (register?.stamp !== stamp || is !== isSet)
       fail(`register ${name} is of ${register?.stamp ?? 'nobody'}, the model says ${stamp}`);

@@ -5,16 +5,24 @@ import type { Checker } from './checker.ts';
 export function vectorChecker(): Checker {
   return {
     name: 'vectors',
-    onCommit({ site, ops, before, after }, view) {
+    onCommit({ site, ops, merged, before, after }, view) {
       const fail = (message: string): void => view.fail('vectors', `${site.name}: ${message}`);
       const vector: Record<string, number> = { ...before?.vector };
+      // a snapshot that is complete brings all that it covers at once
+      let isJoined = merged.length === 0;
+      const join = (): void => {
+        isJoined = true;
+        for (const { dot } of merged) vector[dot.origin] = Math.max(vector[dot.origin] ?? 0, dot.seq);
+      };
       for (const op of ops) {
         const { origin, seq } = op.dot;
+        if (!isJoined && ((vector[origin] ?? 0) !== seq - 1 || firstMissing(op, vector) !== undefined)) join();
         if ((vector[origin] ?? 0) !== seq - 1) fail(`op ${origin}:${seq} follows ${origin}:${vector[origin] ?? 0}`);
         const missing = firstMissing(op, vector);
         if (missing !== undefined) fail(`op ${origin}:${seq} was applied before ${missing}, which it had seen`);
         vector[origin] = seq;
       }
+      if (!isJoined) join();
       const reported = after?.vector ?? {};
       if (!sameVector(reported, vector)) {
         fail(`the vector is ${JSON.stringify(reported)}, the oplog says ${JSON.stringify(vector)}`);

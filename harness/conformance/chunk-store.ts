@@ -13,6 +13,7 @@ import type {
   StoredRecord,
 } from '../../core/contracts/index.ts';
 import { chunkStoreModelTests } from './chunk-store-model.ts';
+import { sparseTests } from './chunk-store-sparse.ts';
 import { withOpen } from './runner.ts';
 import type { Fixture, KitOptions } from './runner.ts';
 import { lifecycleTrait, rejectsWith } from './traits.ts';
@@ -102,11 +103,15 @@ export function chunkStoreConformance(options: ChunkStoreKitOptions): void {
   freeTests(withStore);
   scanTests(withStore);
   usageTests(withStore);
+  sparseTests(withStore);
   if (options.supports.durable) durableTests(withStore);
   chunkStoreModelTests(options);
 }
 
-type WithStore = (title: string, body: (store: ChunkStore, fixture: Fixture<ChunkStore>) => Promise<void>) => void;
+export type WithStore = (
+  title: string,
+  body: (store: ChunkStore, fixture: Fixture<ChunkStore>) => Promise<void>,
+) => void;
 
 function appendTests(withStore: WithStore): void {
   withStore('append gives one locator a record, in order, ASCII, at most 128 characters', async (store) => {

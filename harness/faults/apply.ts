@@ -10,6 +10,8 @@ export interface Faulty {
   readonly network: Network;
   readonly sites: readonly SimSite[];
   mark(name: string): void;
+  /** Everything on the disks of this site is about to go. */
+  loses(site: SimSite): void;
 }
 
 export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
@@ -36,6 +38,7 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
       void site.stop().then(() => startLater(fault.downMs));
       return;
     case 'wipe':
+      world.loses(site);
       await site.wipe();
       return startLater(fault.downMs);
     case 'disk':

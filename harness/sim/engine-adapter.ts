@@ -1,5 +1,5 @@
 /** One real engine, alone. */
-import { createEngine, type Engine, type EngineDeps } from '../../core/engine/engine.ts';
+import { createEngine, type Engine, type EngineDeps, type EngineOptions } from '../../core/engine/engine.ts';
 import type { RunningSite, SiteAdapter, SitePorts } from './site.ts';
 
 /** Small, so that bodies of a few kilobytes span many chunks. */
@@ -18,13 +18,17 @@ export const engineAdapter: SiteAdapter = {
 };
 
 /** `onCommitted`: called at every commit, local or applied. */
-export async function startEngine(ports: SitePorts, onCommitted: () => void = () => {}): Promise<Engine> {
+export async function startEngine(
+  ports: SitePorts,
+  onCommitted: () => void = () => {},
+  options: Partial<EngineOptions> = {},
+): Promise<Engine> {
   const deps: EngineDeps & { readonly partMinBytes: number } = {
     ...ports,
     masterKey: new Uint8Array(32),
     configIdentities: [],
     hooks: { beforeWrite: () => undefined, committed: onCommitted },
-    options: { ingest: INGEST, maxClockDriftMs: MAX_CLOCK_DRIFT_MS },
+    options: { ingest: INGEST, maxClockDriftMs: MAX_CLOCK_DRIFT_MS, ...options },
     partMinBytes: 1,
   };
   const engine = createEngine(deps);

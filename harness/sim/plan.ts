@@ -50,8 +50,10 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
   const names = NAMES.slice(0, count);
   const clocksAreOff = draw.chance(0.5);
   const farAhead = draw.chance(0.12) ? draw.pick(names) : undefined;
+  const keepsLittle = adapter.recovers && draw.chance(0.5);
   const sites = names.map((name): SiteSetup => ({
     name,
+    keepsLittle,
     chunkStore: draw.chance(0.25) ? 'fs' : 'memory',
     clock: {
       offsetMs: name === farAhead ? FAR_AHEAD_MS : clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,

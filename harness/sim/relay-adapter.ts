@@ -29,10 +29,12 @@ export const relayAdapter: SiteAdapter = {
   async start(ports) {
     const engine = await startEngine(ports);
     const stop = new AbortController();
-    await ports.transport.listen({ site: ports.siteId, origin: originOf(ports.siteId, ports.incarnation) }, (call) =>
+    const transport = ports.makeTransport();
+    await transport.open();
+    await transport.listen({ site: ports.siteId, origin: originOf(ports.siteId, ports.incarnation) }, (call) =>
       serve(engine.replica, call),
     );
-    const links = ports.peers.map((peer) => ports.transport.dial(peer));
+    const links = ports.peers.map((peer) => transport.dial(peer));
     const loops = links.map((link) => pullForEver(ports, engine, link, stop.signal));
     const running = runningEngine(engine);
     return {
@@ -42,6 +44,7 @@ export const relayAdapter: SiteAdapter = {
         await Promise.all(links.map((link) => link.close()));
         await Promise.all(loops);
         await running.close();
+        await transport.close();
       },
     };
   },

@@ -5,6 +5,7 @@
 import type { Incarnation, MetaWrite, Op, SiteId, VersionVector } from '../../core/contracts/index.ts';
 import { clockKey } from '../../core/engine/keys.ts';
 import { decodeRecord, type ClockRecord } from '../../core/engine/records.ts';
+import { seqOf } from '../../core/engine/vector.ts';
 
 /** The site that a record is of. */
 export interface RecordedSite {
@@ -17,6 +18,8 @@ export interface Commit {
   readonly atMs: number;
   /** Oplog rows that it wrote, in the order of writing. */
   readonly ops: readonly Op[];
+  /** What came with a snapshot that is complete with this commit: ops that the vector covers from now on and the oplog never had. */
+  readonly merged: readonly Op[];
   /** Clock before, and after (the same when it wrote none). */
   readonly before: ClockRecord | undefined;
   readonly after: ClockRecord | undefined;
@@ -29,18 +32,44 @@ export interface Watcher {
   onStartFailure(site: RecordedSite, error: unknown): void;
 }
 
+/** Every op that any site ever committed, by origin and seq. */
+export type KnownOps = Map<string, Op>;
+
+export const idOf = ({ dot }: Op): string => `${dot.origin}:${dot.seq}`;
+
 export class SiteRecord {
   readonly #site: RecordedSite;
   readonly #watcher: Watcher;
+  readonly #known: KnownOps;
   readonly #ops: Op[] = [];
+  #unsettledUntilMs = -1;
   #clock: ClockRecord | undefined;
 
-  constructor(site: RecordedSite, watcher: Watcher) {
+  constructor(site: RecordedSite, watcher: Watcher, known: KnownOps) {
     this.#site = site;
     this.#watcher = watcher;
+    this.#known = known;
   }
 
-  /** Ops applied here, in the order in which they were. */
+  /** As it was in a backup that was taken when it had so many ops. */
+  backup(ops: number, clock: ClockRecord | undefined): SiteRecord {
+    const record = new SiteRecord(this.#site, this.#watcher, this.#known);
+    record.#ops.push(...this.#ops.slice(0, ops));
+    record.#clock = clock;
+    return record;
+  }
+
+  /** A snapshot is being merged: the state is that of no vector. */
+  get isMerging(): boolean {
+    return this.#clock?.merging !== undefined;
+  }
+
+  /** Was one being merged at this moment or later? Virtual milliseconds. */
+  wasMergingSince(ms: number): boolean {
+    return this.isMerging || this.#unsettledUntilMs >= ms;
+  }
+
+  /** Ops applied here, in the order in which they were; those that came with a snapshot when it was complete. */
   get ops(): readonly Op[] {
     return this.#ops;
   }
@@ -61,7 +90,18 @@ export class SiteRecord {
       if (space === 'oplog') ops.push(decodeRecord<Op>(value));
       else if (space === clockKey.space && Buffer.compare(key, clockKey.key) === 0) this.#clock = decodeRecord(value);
     }
-    this.#ops.push(...ops);
-    this.#watcher.onCommit({ site: this.#site, atMs, ops, before, after: this.#clock, writes });
+    const merged = before?.merging !== undefined && !this.isMerging ? this.#mergedBy(before, ops) : [];
+    if (before?.merging !== undefined || this.isMerging) this.#unsettledUntilMs = atMs;
+    for (const op of ops) this.#known.set(idOf(op), op);
+    this.#ops.push(...merged, ...ops);
+    this.#watcher.onCommit({ site: this.#site, atMs, ops, merged, before, after: this.#clock, writes });
+  }
+
+  #mergedBy(before: ClockRecord, ops: readonly Op[]): readonly Op[] {
+    const own = new Set(ops.map(idOf));
+    const isNew = (op: Op): boolean =>
+      op.dot.seq > seqOf(before.vector, op.dot.origin) && op.dot.seq <= seqOf(this.vector, op.dot.origin);
+    const found = [...this.#known.values()].filter((op) => isNew(op) && !own.has(idOf(op)));
+    return found.toSorted((a, b) => (a.stamp < b.stamp ? -1 : 1));
   }
 }

@@ -13,25 +13,32 @@ import type {
   Transport,
 } from '../../core/contracts/index.ts';
 import type { Identities, Work } from '../workload/client.ts';
+import type { DataDirectory } from '../../core/kernel/data-directory.ts';
 import { createChunkImage, type ChunkImage, type ChunkStoreMake } from './chunk-image.ts';
 import { SimClock, type SimClockOptions } from './clock.ts';
 import { DiskFaults, type CrashPoint } from './disk-faults.ts';
 import { SimDisk } from './disk.ts';
+import { SimIdentity } from './identity.ts';
 import { Lane } from './lane.ts';
 import { MetaImage } from './meta-image.ts';
 import type { Network } from './network.ts';
 import { Draw } from './random.ts';
 import { simRuntime, type LogLine } from './runtime.ts';
 import type { Scheduler } from './scheduler.ts';
-import { SiteRecord, type Watcher } from './site-record.ts';
+import { SiteRecord, type KnownOps, type Watcher } from './site-record.ts';
 import { SimTransport } from './transport.ts';
 
 /** What a site is built of, for one boot. All ports die with the boot. */
 export interface SitePorts extends PluginDeps {
   readonly incarnation: Incarnation;
+  /** Who the site is, durably. */
+  readonly directory: DataDirectory;
   readonly metaStore: MetaStore;
   readonly chunkStore: ChunkStore;
-  readonly transport: Transport;
+  /** Each opens once; the adapter opens and closes it. */
+  readonly makeTransport: () => Transport;
+  /** Little is kept for peers, so that who was away has to take a snapshot. */
+  readonly keepsLittle: boolean;
   /** Who this site dials. */
   readonly peers: readonly PeerAddress[];
 }
@@ -64,6 +71,7 @@ export interface SiteSetup {
   readonly name: SiteId;
   readonly chunkStore: ChunkStoreMake;
   readonly clock: SimClockOptions;
+  readonly keepsLittle: boolean;
 }
 
 export interface SiteWorld {
@@ -73,6 +81,7 @@ export interface SiteWorld {
   readonly adapter: SiteAdapter;
   readonly watcher: Watcher;
   readonly log: (line: LogLine) => void;
+  readonly known: KnownOps;
 }
 
 interface Disks {
@@ -85,7 +94,6 @@ interface Boot {
   readonly lane: Lane;
   readonly metaStore: MetaStore;
   readonly chunkStore: ChunkStore;
-  readonly transport: Transport;
   readonly running: Promise<RunningSite>;
 }
 
@@ -106,8 +114,7 @@ export class SimSite {
   readonly #world: SiteWorld;
   readonly #setup: SiteSetup;
   #disks: Disks | undefined;
-  #incarnations = 0;
-  #incarnation: Incarnation = '';
+  readonly #identity: SimIdentity;
   #boot: Boot | undefined;
 
   constructor(world: SiteWorld, setup: SiteSetup) {
@@ -123,7 +130,11 @@ export class SimSite {
         this.onCrashPoint(point);
       },
     );
-    this.#mint();
+    this.#identity = new SimIdentity(world.seed, setup.name);
+  }
+
+  get keepsLittle(): boolean {
+    return this.#setup.keepsLittle;
   }
 
   get isUp(): boolean {
@@ -131,7 +142,7 @@ export class SimSite {
   }
 
   get incarnation(): Incarnation {
-    return this.#incarnation;
+    return this.#identity.incarnation;
   }
 
   /** What was seen on its disk so far. */
@@ -166,20 +177,21 @@ export class SimSite {
     const storeBoot = { lane, draw, faults: this.faults };
     const metaStore = disks.meta.boot(storeBoot);
     const chunkStore = disks.chunks.boot(storeBoot, deps);
-    const transport = new SimTransport(this.#world.network, this.name, lane);
     const ports: SitePorts = {
       ...deps,
-      incarnation: this.#incarnation,
+      incarnation: this.incarnation,
+      directory: this.#identity.directory(lane),
       metaStore,
       chunkStore,
-      transport,
+      makeTransport: () => new SimTransport(this.#world.network, this.name, lane),
+      keepsLittle: this.#setup.keepsLittle,
       peers: this.peers,
     };
     const running = this.#run(ports);
     running.catch((error: unknown) => {
       if (lane.alive) this.#world.watcher.onStartFailure(this, error);
     });
-    this.#boot = { lane, metaStore, chunkStore, transport, running };
+    this.#boot = { lane, metaStore, chunkStore, running };
   }
 
   /** Power off: whatever runs stops here, unsynced records are lost by chance. */
@@ -212,7 +224,7 @@ export class SimSite {
   async wipe(): Promise<void> {
     this.crash();
     this.#disks = await this.#freshDisks();
-    this.#mint();
+    this.#identity.forget();
   }
 
   /**
@@ -241,20 +253,13 @@ export class SimSite {
   async #run(ports: SitePorts): Promise<RunningSite> {
     await ports.metaStore.open();
     await ports.chunkStore.open();
-    await ports.transport.open();
     return this.#world.adapter.start(ports);
   }
 
-  #mint(): void {
-    this.#incarnations++;
-    const draw = new Draw(this.#world.seed, `${this.name} incarnation ${this.#incarnations}`);
-    this.#incarnation = Buffer.from(draw.bytes(8)).toString('hex');
-  }
-
   async #freshDisks(): Promise<Disks> {
-    const record = new SiteRecord(this, this.#world.watcher);
+    const record = new SiteRecord(this, this.#world.watcher, this.#world.known);
     const meta = await MetaImage.create((writes) => record.commit(writes, this.#world.scheduler.nowMs));
-    const draw = new Draw(this.#world.seed, `${this.name} chunk losses ${this.#incarnations}`);
+    const draw = new Draw(this.#world.seed, `${this.name} chunk losses ${this.incarnation}`);
     return { meta, chunks: await createChunkImage(this.#setup.chunkStore, draw), record };
   }
 
@@ -264,9 +269,8 @@ export class SimSite {
   }
 }
 
-async function shutDown({ running, transport, chunkStore, metaStore }: Boot): Promise<void> {
+async function shutDown({ running, chunkStore, metaStore }: Boot): Promise<void> {
   await (await running).close();
-  await transport.close();
   await chunkStore.close();
   await metaStore.close();
 }

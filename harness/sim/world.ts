@@ -1,4 +1,5 @@
 /** One run: sites, network, clients and faults on one scheduler, watched by the checkers. */
+import { coversDot } from '../../core/engine/vector.ts';
 import { createCheckers, type Checker, type WorldView } from '../checkers/index.ts';
 import { applyFault, healAll } from '../faults/apply.ts';
 import { runStep, type Served } from '../workload/client.ts';
@@ -26,6 +27,7 @@ export interface Failure {
 const LOOK_EVERY_MS = 500;
 /** How adapters log what replication tells of itself. */
 const FACT = 'replication: ';
+const MARKED: ReadonlySet<string> = new Set(['a snapshot of a peer was taken', 'this site goes on as a new origin']);
 /** How long everything is given to come to rest once clients and faults are over. */
 const QUIET_MS = 3000;
 
@@ -58,6 +60,7 @@ export class World {
       adapter,
       watcher: this,
       log: (line: LogLine) => this.#onLog(line),
+      known: new Map(),
     };
     this.sites = plan.sites.map((setup) => new SimSite(parts, setup));
     for (const site of this.sites) site.peers = peersOf(plan, site.name);
@@ -78,6 +81,12 @@ export class World {
 
   mark(name: string): void {
     this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
+  }
+
+  loses(site: SimSite): void {
+    const others = this.sites.filter((one) => one !== site);
+    const lost = site.record.ops.filter(({ dot }) => !others.some(({ record }) => coversDot(record.vector, dot)));
+    for (const checker of this.#checkers) checker.onLost?.(lost);
   }
 
   /** To the end, or to the first broken promise. */
@@ -190,7 +199,7 @@ export class World {
 
   #onLog(line: LogLine): void {
     this.#trace.line(`${line.site} ${line.level} ${line.message}`);
-    if (line.message.startsWith(FACT)) this.mark(line.message);
+    if (line.message.startsWith(FACT) || MARKED.has(line.message)) this.mark(line.message);
     for (const checker of this.#checkers) checker.onLog?.(line, this.#view);
   }
 

@@ -13,6 +13,7 @@ import type {
 } from '../../../core/contracts/index.ts';
 
 type ScanOptions = NonNullable<Parameters<ChunkStore['scan']>[0]>;
+type SparseOptions = Parameters<NonNullable<ChunkStore['sparse']>>[0];
 
 /** A chunk-store that passes every call on; mutants override one. */
 class Passing implements ChunkStore {
@@ -44,6 +45,9 @@ class Passing implements ChunkStore {
   }
   scan(options?: ScanOptions): AsyncIterable<readonly StoredRecord[]> {
     return this.inner.scan(options);
+  }
+  sparse(options: SparseOptions): AsyncIterable<readonly StoredRecord[]> {
+    return this.inner.sparse?.(options) ?? mapped(this.inner.scan(), () => []);
   }
   usage(): Promise<ChunkUsage> {
     return this.inner.usage();
@@ -278,6 +282,39 @@ class ScanCannotBeAborted extends Passing {
   }
 }
 
+class SparseNamesAll extends Passing {
+  override sparse(options: SparseOptions): AsyncIterable<readonly StoredRecord[]> {
+    return options.signal?.aborted === true ? super.sparse(options) : super.scan();
+  }
+}
+
+class SparseNamesNothing extends Passing {
+  override sparse(options: SparseOptions): AsyncIterable<readonly StoredRecord[]> {
+    return options.deadShareMin === 0.5 ? super.sparse({ ...options, deadShareMin: 1 }) : super.sparse(options);
+  }
+}
+
+class SparseNamesTwice extends Passing {
+  override async *sparse(options: SparseOptions): AsyncGenerator<readonly StoredRecord[]> {
+    for await (const batch of super.sparse(options)) {
+      yield batch;
+      yield batch;
+    }
+  }
+}
+
+class SparseTakesAnyShare extends Passing {
+  override sparse(options: SparseOptions): AsyncIterable<readonly StoredRecord[]> {
+    return super.sparse({ ...options, deadShareMin: Math.min(1, Math.max(0.01, options.deadShareMin || 0.5)) });
+  }
+}
+
+class SparseCannotBeAborted extends Passing {
+  override sparse({ deadShareMin }: SparseOptions): AsyncIterable<readonly StoredRecord[]> {
+    return super.sparse({ deadShareMin });
+  }
+}
+
 class AnswersAfterClose extends Passing {
   readonly #copies = new Map<Locator, Uint8Array>();
   #isClosed = false;
@@ -335,6 +372,11 @@ export const CHUNK_STORE_MUTANTS = {
   ScanStartsOver,
   ScanInOneBatch,
   ScanCannotBeAborted,
+  SparseNamesAll,
+  SparseNamesNothing,
+  SparseNamesTwice,
+  SparseTakesAnyShare,
+  SparseCannotBeAborted,
   AnswersAfterClose,
   LosesTheFirstRecord,
 } as const satisfies Readonly<Record<string, new (inner: ChunkStore) => ChunkStore>>;

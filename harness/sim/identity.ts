@@ -1,0 +1,74 @@
+/** What a site's data directory says of who it is: it outlives boots, and a wipe makes another. */
+import type { Incarnation, SiteId } from '../../core/contracts/index.ts';
+import { originOf } from '../../core/engine/stamp.ts';
+import type { DataDirectory, MissingPast } from '../../core/kernel/data-directory.ts';
+import type { Lane } from './lane.ts';
+import { Draw } from './random.ts';
+
+/** How long writing it down takes. */
+const WRITE_MS = { beforeMs: 0.5, afterMs: 0.5 };
+
+export class SimIdentity {
+  readonly #seed: number;
+  readonly #site: SiteId;
+  #incarnations = 0;
+  #incarnation: Incarnation = '';
+  #missing: MissingPast = {};
+
+  constructor(seed: number, site: SiteId) {
+    this.#seed = seed;
+    this.#site = site;
+    this.#mint();
+  }
+
+  get incarnation(): Incarnation {
+    return this.#incarnation;
+  }
+
+  /** Everything is gone, this too. */
+  forget(): void {
+    this.#mint();
+    this.#missing = {};
+  }
+
+  /** The directory is found to be a copy at the next start: another origin, whose past may be elsewhere. */
+  copied(): void {
+    this.#missing = { ...this.#missing, [originOf(this.#site, this.#incarnation)]: null };
+    this.#mint();
+  }
+
+  /** For one boot. */
+  directory(lane: Lane): DataDirectory {
+    const write = (change: () => void): Promise<void> =>
+      lane.io('identity', WRITE_MS, async () => {
+        change();
+      });
+    const now = (): SimIdentity => this;
+    return {
+      path: 'data',
+      site: this.#site,
+      masterKey: new Uint8Array(32),
+      isCopy: false,
+      get incarnation() {
+        return now().#incarnation;
+      },
+      get missing() {
+        return now().#missing;
+      },
+      renew: (knownSeq) =>
+        write(() => {
+          if (knownSeq !== undefined)
+            this.#missing = { ...this.#missing, [originOf(this.#site, this.#incarnation)]: knownSeq };
+          this.#mint();
+        }),
+      setMissing: (missing) => write(() => void (this.#missing = missing)),
+      release: () => {},
+    };
+  }
+
+  #mint(): void {
+    this.#incarnations++;
+    const draw = new Draw(this.#seed, `${this.#site} incarnation ${this.#incarnations}`);
+    this.#incarnation = Buffer.from(draw.bytes(8)).toString('hex');
+  }
+}
