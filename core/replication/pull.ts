@@ -3,6 +3,7 @@ import type { VersionVector } from '../contracts/index.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { joinVectors } from '../engine/vector.ts';
 import type { OpsCallFrame, PeerCalls } from './calls.ts';
+import { gathered } from './gather.ts';
 import type { InboxReport } from './inbox.ts';
 import type { PeerView } from './peer-view.ts';
 import { behind } from './server.ts';
@@ -32,8 +33,11 @@ export async function pull(site: SiteContext, call: PullCall): Promise<PullOutco
   const skip = site.inbox.blocked();
   // When an origin in quarantine is due, it is asked for again.
   const waitMs = Math.floor(Math.min(call.waitMs, site.inbox.nextDueInMs()));
+  const limits = { maxOps: site.options.pageMaxOps, maxBytes: site.options.pageMaxBytes };
+  const open = (stopped: AbortSignal): AsyncIterable<OpsCallFrame> =>
+    calls.ops({ protocol, have, skip, waitMs }, stopped);
   let applied = 0;
-  for await (const received of calls.ops({ protocol, have, skip, waitMs }, signal)) {
+  for await (const received of gathered(open, limits, signal)) {
     const report = await take(site, view, received);
     if (report === 'gap') return { applied, isStuck: true, isGap: true };
     if (report === undefined) continue;
