@@ -17,7 +17,10 @@ interface GeneratorAnswer {
   readonly error?: string;
 }
 
-export async function startGenerator({ port, credentials }: BenchServer): Promise<Generator> {
+export async function startGenerator({
+  port,
+  credentials,
+}: Pick<BenchServer, 'port' | 'credentials'>): Promise<Generator> {
   const child = fork(new URL('./generator.ts', import.meta.url).pathname);
   const generator: Generator = {
     tell: (command) =>

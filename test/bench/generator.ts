@@ -39,9 +39,16 @@ class Load {
     return new Connection(this.#start.port, HOST);
   }
 
-  async send(connection: Connection, method: string, key: string, query = '', size = 0): Promise<Answer> {
+  async send(
+    connection: Connection,
+    method: string,
+    key: string,
+    query = '',
+    size = 0,
+    isUnique = false,
+  ): Promise<Answer> {
     const path = `/${this.#start.bucket}${key === '' ? '' : `/${key}`}`;
-    const body = size > 0 ? this.#body(connection, size) : undefined;
+    const body = size > 0 ? this.#body(connection, size, isUnique) : undefined;
     const answer = await connection.request(
       method,
       query === '' ? path : `${path}?${query}`,
@@ -68,13 +75,14 @@ class Load {
   }
 
   /** Content that nobody has sent before, so that nothing large is deduplicated; a connection's buffer is its own. */
-  #body(connection: Connection, size: number): SignedBody {
+  #body(connection: Connection, size: number, isUnique: boolean): SignedBody {
     const bodies = this.#bodies.get(connection) ?? new Map<number, SignedBody>();
     this.#bodies.set(connection, bodies);
     const known = bodies.get(size);
-    if (known && size < UNIQUE_MIN_BYTES) return known;
+    if (known && size < UNIQUE_MIN_BYTES && !isUnique) return known;
     const bytes = known?.bytes ?? Buffer.alloc(size, this.#random.subarray(0, Math.min(size, this.#random.length)));
-    if (size >= UNIQUE_MIN_BYTES) for (let at = 0; at < size; at += UNIQUE_MIN_BYTES) randomFillSync(bytes, at, 8);
+    if (isUnique) randomFillSync(bytes);
+    else if (size >= UNIQUE_MIN_BYTES) for (let at = 0; at < size; at += UNIQUE_MIN_BYTES) randomFillSync(bytes, at, 8);
     const body = { bytes, sha256: sha256Hex(bytes) };
     bodies.set(size, body);
     return body;
@@ -84,7 +92,7 @@ class Load {
     const { verb, sizeBytes, preload } = scenario;
     switch (verb) {
       case 'PUT':
-        return void (await this.send(connection, 'PUT', `${prefix}${index}`, '', sizeBytes));
+        return void (await this.send(connection, 'PUT', `${prefix}${index}`, '', sizeBytes, scenario.isUnique));
       case 'LIST':
         return void (await this.send(
           connection,

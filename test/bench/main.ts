@@ -3,11 +3,13 @@
  *
  *   npm run bench -- [--only PUT] [--scale 0.2] [--rounds 3] [--json out.json] [--compare before.json] [--node-flags='--cpu-prof --cpu-prof-dir=p']
  *   npm run bench -- million [--objects 1000000]
+ *   npm run bench -- replication [--scale 0.2] [--rounds 3]
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { BUCKET, startGenerator, type Generator } from './generator-process.ts';
 import { benchMillion } from './million.ts';
+import { benchReplication } from './replication.ts';
 import { median, table, type Row, type Run } from './report.ts';
 import { scenarios, warmUpOf, type RoundResult, type Scenario } from './scenarios.ts';
 import { startServer, type BenchServer } from './server.ts';
@@ -81,6 +83,9 @@ const { values, positionals } = parseArgs({
 
 if (positionals[0] === 'million') {
   process.stdout.write(`${await benchMillion(Number(values.objects))}\n`);
+} else if (positionals[0] === 'replication') {
+  const { rounds, scale } = values;
+  process.stdout.write(`${await benchReplication({ rounds: Number(rounds), scale: Number(scale) })}\n`);
 } else {
   const before = values.compare === undefined ? undefined : (JSON.parse(await readFile(values.compare, 'utf8')) as Run);
   const { only, 'node-flags': nodeFlags } = values;

@@ -11,6 +11,8 @@ export interface Scenario {
   readonly operations: number;
   /** Objects that must be there before the round (GET, HEAD, LIST, DELETE). */
   readonly preload: number;
+  /** True: small bodies too are sent once only, so that nothing that packs them gains by it. */
+  readonly isUnique?: true;
 }
 
 export interface RoundResult {

@@ -1,11 +1,11 @@
-/** Real `skerry serve` processes, real HTTP between them, every link through a proxy that the test holds. */
+/** Real `skerry serve` processes, real HTTP between them, every link through a proxy that the test holds, if it wants to. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { adminClient } from '../../core/cli/admin-client.ts';
-import type { VersionVector } from '../../core/contracts/index.ts';
+import type { AdminService } from '../../core/contracts/index.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { startProxy, type LinkProxy } from './proxy.ts';
 
@@ -21,8 +21,8 @@ export interface ClusterSite {
   /** Port of S3; changes with every start. */
   port(): number;
   isRunning(): boolean;
-  /** What it has applied, by origin; asked over its admin socket. */
-  vector(): Promise<VersionVector>;
+  /** Over its admin socket. */
+  admin(): Promise<AdminService>;
   start(): Promise<void>;
   kill(): Promise<void>;
   /** Graceful; rejects unless the exit code is 0. */
@@ -31,12 +31,22 @@ export interface ClusterSite {
 
 export interface Cluster {
   readonly sites: readonly ClusterSite[];
-  /** From a site to a peer that it dials: `links.get('waw>ber')`. */
+  /** From a site to a peer that it dials: `links.get('waw>ber')`. None in a cluster without proxies. */
   readonly links: ReadonlyMap<string, LinkProxy>;
   close(): Promise<void>;
 }
 
-/** Who dials whom, by index; each pair in both directions. */
+export interface ClusterOptions {
+  readonly topology: Topology;
+  readonly count: number;
+  readonly bucket: string;
+  /** Of each pair the second dials the first and not the other way round: the rim of a star, behind walls. */
+  readonly isDialOut?: boolean;
+  /** Sites call each other without a proxy between them. */
+  readonly isDirect?: boolean;
+}
+
+/** Who are neighbours, by index. */
 function pairs(topology: Topology, count: number): readonly (readonly [number, number])[] {
   const all = Array.from({ length: count }, (_, i) => i);
   switch (topology) {
@@ -51,26 +61,29 @@ function pairs(topology: Topology, count: number): readonly (readonly [number, n
   }
 }
 
-export async function startCluster(topology: Topology, count: number, bucket: string): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { count, bucket } = options;
   const dir = await mkdtemp(join(tmpdir(), 'skerry-cluster-'));
   const names = SITE_NAMES.slice(0, count);
   const ports = await freePorts(count);
   const links = new Map<string, LinkProxy>();
-  for (const [a, b] of pairs(topology, count)) {
-    links.set(`${names[a]}>${names[b]}`, await startProxy(() => ports[b] ?? 0));
-    links.set(`${names[b]}>${names[a]}`, await startProxy(() => ports[a] ?? 0));
-  }
   const keyFile = join(dir, 'cluster.key');
   await writeFile(keyFile, 'a-cluster-key-of-the-tests-only-0123456789');
+  const dials = dialsOf(options);
   const sites: ClusterSite[] = [];
   for (const [i, name] of names.entries()) {
     const config = join(dir, `${name}.json`);
     const dataDir = join(dir, name);
-    const peers = names.flatMap((site) => {
-      const link = links.get(`${name}>${site}`);
-      return link ? [{ site, url: link.url }] : [];
-    });
-    await writeFile(config, JSON.stringify(siteConfig(name, dataDir, ports[i] ?? 0, keyFile, peers, bucket)));
+    const peers = [];
+    for (const [, to] of dials.filter(([from]) => from === i)) {
+      const site = names[to] ?? '';
+      const link = options.isDirect ? undefined : await startProxy(() => ports[to] ?? 0);
+      if (link) links.set(`${name}>${site}`, link);
+      peers.push({ site, url: link?.url ?? `http://127.0.0.1:${ports[to]}` });
+    }
+    const isDialed = dials.some(([, to]) => to === i);
+    const listen = isDialed ? { listen: `127.0.0.1:${ports[i]}` } : {};
+    await writeFile(config, JSON.stringify(siteConfig({ id: name, dataDir, listen, keyFile, peers, bucket })));
     sites.push(createSite(name, dataDir, config));
   }
   const cluster: Cluster = {
@@ -91,19 +104,28 @@ export async function startCluster(topology: Topology, count: number, bucket: st
   return cluster;
 }
 
-function siteConfig(
-  id: string,
-  dataDir: string,
-  port: number,
-  keyFile: string,
-  peers: readonly object[],
-  bucket: string,
-): object {
+/** From whom to whom, by index. */
+function dialsOf({ topology, count, isDialOut }: ClusterOptions): readonly (readonly [number, number])[] {
+  const all = pairs(topology, count);
+  const inwards = all.map(([a, b]) => [b, a] as const);
+  return isDialOut ? inwards : [...all, ...inwards];
+}
+
+interface SiteSettings {
+  readonly id: string;
+  readonly dataDir: string;
+  readonly listen: { readonly listen?: string };
+  readonly keyFile: string;
+  readonly peers: readonly object[];
+  readonly bucket: string;
+}
+
+function siteConfig({ id, dataDir, listen, keyFile, peers, bucket }: SiteSettings): object {
   return {
     site: { id },
     dataDir,
     plugins: {
-      transport: { use: 'http', listen: `127.0.0.1:${port}` },
+      transport: { use: 'http', ...listen },
       auth: {
         use: 'sigv4',
         identities: [
@@ -127,7 +149,7 @@ function createSite(name: string, dataDir: string, config: string): ClusterSite 
     dataDir,
     port: () => port,
     isRunning: () => child !== undefined,
-    vector: () => readVector(dataDir),
+    admin: () => adminOf(dataDir),
     async start() {
       const started = spawn(process.execPath, [CLI, 'serve', '-c', config, '--json'], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -150,10 +172,9 @@ function createSite(name: string, dataDir: string, config: string): ClusterSite 
   };
 }
 
-async function readVector(dataDir: string): Promise<VersionVector> {
+async function adminOf(dataDir: string): Promise<AdminService> {
   const token = (await readFile(join(dataDir, 'admin.token'), 'utf8')).trim();
-  const status = await adminClient({ socketPath: join(dataDir, 'admin.sock'), token }).status();
-  return status.vector;
+  return adminClient({ socketPath: join(dataDir, 'admin.sock'), token });
 }
 
 async function readyPort(child: ChildProcess): Promise<number> {
