@@ -51,7 +51,10 @@ export interface Members {
   join(): Promise<void>;
   /** Removes these origins, durably. One that was removed already, and this site's own, are passed over. */
   removeOrigins(origins: readonly Origin[]): Promise<void>;
-  /** Unix milliseconds of the first op of each origin that has ops here; origins whose first op was trimmed are left out. */
+  /**
+   * Unix milliseconds of the first op of each origin that has ops here, other than what records members; origins whose first op was
+   * trimmed are left out.
+   */
   firstOps(): Promise<Readonly<Record<Origin, number>>>;
   /** For people: whoever is recorded or has ops here. */
   list(): Promise<readonly MemberInfo[]>;
@@ -180,14 +183,30 @@ async function readVector(reader: MetaReader): Promise<ClockRecord['vector']> {
   return row ? decodeRecord<ClockRecord>(row).vector : {};
 }
 
+/** A site begins by recording itself, which no removal can touch: what it wrote next counts. */
+const FIRST_OPS = [1, 2, 3];
+/** The largest time that a clock can tell: of an origin that has written nothing else. */
+const NOT_YET_MS = 2 ** 48 - 1;
+
 async function readFirstOps(reader: MetaReader): Promise<Readonly<Record<Origin, number>>> {
-  const origins = Object.keys(await readVector(reader));
-  const rows = await reader.get(origins.map((origin) => oplogKey(origin, 1)));
-  const known = origins.flatMap((origin, index) => {
-    const row = rows[index];
-    return row ? [[origin, hlcWallMs(stampHlc(decodeRecord<Op>(row).stamp))] as const] : [];
-  });
-  return Object.fromEntries(known);
+  const vector = await readVector(reader);
+  const found = await Promise.all(
+    Object.keys(vector).map(async (origin) => [origin, await readFirstOp(reader, origin, vector)] as const),
+  );
+  return Object.fromEntries(found.filter(([, ms]) => ms !== undefined)) as Readonly<Record<Origin, number>>;
+}
+
+async function readFirstOp(
+  reader: MetaReader,
+  origin: Origin,
+  vector: ClockRecord['vector'],
+): Promise<number | undefined> {
+  const rows = await reader.get(FIRST_OPS.map((seq) => oplogKey(origin, seq)));
+  if (rows[0] === undefined) return undefined;
+  const ops = rows.flatMap((row) => (row ? [decodeRecord<Op>(row)] : []));
+  const first = ops.find(({ body }) => !body.type.startsWith('member.'));
+  if (first === undefined && (vector[origin] ?? 0) <= ops.length) return NOT_YET_MS;
+  return hlcWallMs(stampHlc((first ?? (ops.at(-1) as Op)).stamp));
 }
 
 async function readReports(reader: MetaReader): Promise<ReadonlyMap<Origin, Hlc>> {
