@@ -1,7 +1,7 @@
 /** What the chunk-store kit asks of `sparse`, where a store has it. */
 import assert from 'node:assert/strict';
 import type { ChunkStore, RecordKind, StoredRecord } from '../../core/contracts/index.ts';
-import { sameBytes, sampleBytes, sampleRecord, type WithStore } from './chunk-store.ts';
+import { sameBytes, sampleBytes, sampleRecord, type WithStore } from './chunk-store-samples.ts';
 import { rejectsWith } from './traits.ts';
 
 const KIB = 1024;

@@ -13,6 +13,7 @@ import type {
   StoredRecord,
 } from '../../core/contracts/index.ts';
 import { chunkStoreModelTests } from './chunk-store-model.ts';
+import { sameBytes, sampleBytes, sampleRecord, type WithStore } from './chunk-store-samples.ts';
 import { sparseTests } from './chunk-store-sparse.ts';
 import { withOpen } from './runner.ts';
 import type { Fixture, KitOptions } from './runner.ts';
@@ -35,30 +36,6 @@ const GARBAGE_LOCATORS: readonly Locator[] = [
   '-1',
   '0.0.0.0.0',
 ];
-
-/** `length` bytes that differ by seed and by position. */
-export function sampleBytes(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = Math.imul(seed + 1, 0x9e3779b1);
-  for (let at = 0; at < length; at += 1) {
-    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + at;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
-
-/** As deepEqual, without its difference of a hundred thousand lines. */
-export function sameBytes(actual: Uint8Array | undefined, expected: Uint8Array | undefined): void {
-  assert.ok(actual !== undefined && expected !== undefined, 'no bytes at all');
-  assert.equal(actual.length, expected.length, `${actual.length} bytes instead of ${expected.length}`);
-  if (Buffer.compare(actual, expected) === 0) return;
-  const at = actual.findIndex((byte, index) => byte !== expected[index]);
-  assert.fail(`byte ${at} of ${actual.length} differs`);
-}
-
-export function sampleRecord(bytes: Uint8Array, kind: RecordKind = 'data', hash = HASH): ChunkRecord {
-  return { kind, hash, data: [bytes] };
-}
 
 export async function scanAll(store: ChunkStore, after?: Locator): Promise<StoredRecord[]> {
   const found: StoredRecord[] = [];
@@ -107,11 +84,6 @@ export function chunkStoreConformance(options: ChunkStoreKitOptions): void {
   if (options.supports.durable) durableTests(withStore);
   chunkStoreModelTests(options);
 }
-
-export type WithStore = (
-  title: string,
-  body: (store: ChunkStore, fixture: Fixture<ChunkStore>) => Promise<void>,
-) => void;
 
 function appendTests(withStore: WithStore): void {
   withStore('append gives one locator a record, in order, ASCII, at most 128 characters', async (store) => {

@@ -1,5 +1,6 @@
 /** One run: sites, network, clients and faults on one scheduler, watched by the checkers. */
 import { coversDot } from '../../core/engine/vector.ts';
+import { isSkerryError } from '../../core/contracts/index.ts';
 import { createCheckers, type Checker, type WorldView } from '../checkers/index.ts';
 import { applyFault, healAll } from '../faults/apply.ts';
 import { runStep, type Served } from '../workload/client.ts';
@@ -198,7 +199,7 @@ export class World {
   }
 
   #onLog(line: LogLine): void {
-    this.#trace.line(`${line.site} ${line.level} ${line.message}`);
+    this.#trace.line(`${line.site} ${line.level} ${line.message}${causeOf(line)}`);
     if (line.message.startsWith(FACT) || MARKED.has(line.message)) this.mark(line.message);
     for (const checker of this.#checkers) checker.onLog?.(line, this.#view);
   }
@@ -219,6 +220,13 @@ const servedBy = (site: SimSite): Served => ({
   call: (work) => site.call(work),
   collectGarbage: () => site.collectGarbage(),
 });
+
+/** The error that a line tells of. */
+function causeOf({ fields }: LogLine): string {
+  const { err } = fields as { readonly err?: unknown };
+  if (!(err instanceof Error)) return '';
+  return `: ${isSkerryError(err) ? err.code : err.name}: ${err.message}`;
+}
 
 function peersOf({ dials }: Plan, name: string) {
   return dials.filter(([from]) => from === name).map(([, to]) => ({ site: to, url: Network.urlOf(to) }));
