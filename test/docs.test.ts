@@ -1,12 +1,13 @@
 /** The pages hold: links lead somewhere, every command in them exists with its flags, and the tour of the README really runs. */
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { scratch, serve, skerry } from './cli/command.ts';
+import { scratch, serve, serveAsConfigured, skerry, type Serving } from './cli/command.ts';
 import { shell, withoutClients } from './cli/shell.ts';
+import { moveToFreePorts } from './support/free-ports.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'plugins/*/README.md'], { cwd: ROOT }).sort();
@@ -34,7 +35,7 @@ function calls(): ReadonlyMap<string, readonly string[]> {
 
 /** The leading words that are commands. */
 function commandOf(words: readonly string[]): readonly string[] {
-  const groups = new Set(['config', 'plugins', 'bucket', 'key', 'repl-conflicts']);
+  const groups = new Set(['config', 'plugins', 'bucket', 'key', 'gc', 'repl-conflicts', 'repl-members']);
   return words.slice(0, groups.has(words[0] ?? '') ? 2 : 1);
 }
 
@@ -79,25 +80,57 @@ describe('pages', () => {
 });
 
 const skip = withoutClients('aws', 'rclone', 'curl');
+const COMMAND = `skerry() { "${process.execPath}" "${join(ROOT, 'core/cli.ts')}" "$@"; }`;
+
+const readme = (info: string): readonly string[] =>
+  SHELL.filter((fence) => fence.page === 'README.md' && fence.info === info).map(({ text }) => text);
+
+async function runs(script: string, cwd: string): Promise<string> {
+  const { code, output } = await shell(`set -euo pipefail\n${COMMAND}\n${script}`, cwd);
+  assert.equal(code, 0, output);
+  return output;
+}
 
 describe('the tour of README.md', { skip }, () => {
   test('runs as it stands, on the real clients', async () => {
-    const tour = SHELL.filter(({ page, info }) => page === 'README.md' && info === 'sh tour');
-    assert.equal(tour.length, 1);
+    const [tour = '', ...more] = readme('sh tour');
+    assert.deepEqual(more, []);
     const { path: cwd, remove } = scratch();
     const site = await serve({ cwd });
     try {
-      const command = `skerry() { "${process.execPath}" "${join(ROOT, 'core/cli.ts')}" "$@"; }`;
-      const script = (tour[0]?.text ?? '').replaceAll('http://127.0.0.1:9000', site.url);
+      const script = tour.replaceAll('http://127.0.0.1:9000', site.url);
       assert.ok(script.includes(site.url));
-      const { code, output } = await shell(`set -euo pipefail\n${command}\n${script}`, cwd);
-      assert.equal(code, 0, output);
+      const output = await runs(script, cwd);
       assert.match(output, /"IsLatest": false/, 'the overwritten version is listed');
       assert.match(output, /\nsecond\n/, 'the presigned link gives the object');
       assert.match(output, /viewer +ro +enabled/);
       assert.match(output, /running \(process \d+\), ready/);
     } finally {
       await site.end();
+      remove();
+    }
+  });
+
+  test('several sites: files, two terminals, a third one', async () => {
+    const [prepare = '', terminals = '', use = '', ...more] = readme('sh sites');
+    assert.deepEqual(more, []);
+    const { path: cwd, remove } = scratch();
+    const serving: Serving[] = [];
+    try {
+      symlinkSync(join(ROOT, 'examples'), join(cwd, 'examples'));
+      await runs(prepare, cwd);
+      const moved = await moveToFreePorts(join(cwd, 'sites'));
+      for (const [, file = ''] of terminals.matchAll(/^skerry serve -c (\S+)$/gm))
+        serving.push(await serveAsConfigured({ cwd }, '-c', file));
+      assert.equal(serving.length, 2);
+      const output = await runs(moved(use), cwd);
+      assert.match(output, /from Warsaw\n/, 'read in Berlin');
+      assert.match(output, /ber\.txt\n.*waw\.txt\n/, 'both are listed in Warsaw');
+      assert.match(output, /^ber +connected +0 /m);
+      const digests = [...output.matchAll(/^digest +([0-9a-f]{64})$/gm)].map(([, digest]) => digest);
+      assert.deepEqual([digests.length, new Set(digests).size], [2, 1]);
+    } finally {
+      await Promise.all(serving.map((site) => site.end()));
       remove();
     }
   });

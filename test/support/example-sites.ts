@@ -8,11 +8,10 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CausalSession } from '../../docs/examples/causal-reads.ts';
 import { scratch, serveAsConfigured, type Serving } from '../cli/command.ts';
 import { shell } from '../cli/shell.ts';
-import { freePorts } from './free-ports.ts';
+import { moveToFreePorts } from './free-ports.ts';
 import { rootCredentials } from './root-credentials.ts';
 
 export const EXAMPLES = fileURLToPath(new URL('../../examples/configs/', import.meta.url));
-const ADDRESS = /127\.0\.0\.1:\d+/g;
 const COMMAND = /^#.*?((?:openssl|head -c) .+)$/gm;
 
 export interface ExampleSite {
@@ -44,12 +43,8 @@ export async function openExample(folder: string): Promise<Example> {
   const { path: cwd, remove } = scratch();
   const names = readdirSync(join(EXAMPLES, folder)).sort();
   const texts = names.map((name) => readFileSync(join(EXAMPLES, folder, name), 'utf8'));
-  const written = [...new Set(texts.flatMap((text) => text.match(ADDRESS) ?? []))];
-  const ports = await freePorts(written.length);
-  const addresses = new Map(written.map((address, i) => [address, `127.0.0.1:${ports[i]}`]));
-  const addressOf = (address: string): string => addresses.get(address) ?? address;
-  for (const [i, name] of names.entries())
-    writeFileSync(join(cwd, name), (texts[i] ?? '').replaceAll(ADDRESS, addressOf));
+  for (const [i, name] of names.entries()) writeFileSync(join(cwd, name), texts[i] ?? '');
+  const addressOf = await moveToFreePorts(cwd);
   await prepare(cwd, texts);
   const session = new CausalSession();
   const sites = names.map((file) => exampleSite(cwd, file, session));
