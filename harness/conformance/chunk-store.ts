@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { isSkerryError } from '../../core/contracts/index.ts';
 import type {
-  ChunkRecord,
   ChunkStore,
   ChunkStoreSupports,
   Locator,

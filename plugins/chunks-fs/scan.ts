@@ -59,6 +59,7 @@ export async function* scanSparse(
 ): AsyncGenerator<readonly StoredRecord[], void, undefined> {
   if (!(deadShareMin > 0 && deadShareMin <= 1))
     throw new SkerryError('InvalidArgument', 'deadShareMin must be above 0 and at most 1');
+  throwIfAborted(signal);
   const chosen = [...deps.segments.values()].filter((segment) => isSparse(segment, deadShareMin));
   for (const segment of chosen) {
     throwIfAborted(signal);

@@ -1,6 +1,7 @@
 /** A whole engine over the stores in memory, for tests of what clients see. */
 import type { ChunkStore, Clock, Logger, MetaStore, ObjectService, Timers } from '../../core/contracts/index.ts';
 import { createEngine, type Engine, type EngineDeps } from '../../core/engine/engine.ts';
+import type { SpaceOptions } from '../../core/engine/space.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
 import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
 import { MemoryMetaStore } from '../../plugins/meta-memory/store.ts';
@@ -30,6 +31,10 @@ export interface WholeSiteOptions {
   readonly logger?: Partial<Logger>;
   readonly timers?: Timers;
   readonly visibility?: 'complete' | 'eager';
+  /** In place of one in memory. */
+  readonly chunkStore?: ChunkStore;
+  readonly conflictRetentionMs?: number;
+  readonly gc?: SpaceOptions;
 }
 
 export const BUCKET = 'bucket';
@@ -42,11 +47,13 @@ export async function wholeSite({
   logger,
   timers,
   visibility = 'complete',
+  chunkStore = new MemoryChunkStore({ capacityBytes: 0 }),
+  conflictRetentionMs = 0,
+  gc = {},
   ...ingest
 }: WholeSiteOptions = {}): Promise<WholeSite> {
   const { runtime, close } = createNodeRuntime(silentLogger);
   const metaStore = new MemoryMetaStore();
-  const chunkStore = new MemoryChunkStore({ capacityBytes: 0 });
   await metaStore.open();
   await chunkStore.open();
   const time = { wallMs: 1_700_000_000_000 };
@@ -65,7 +72,7 @@ export async function wholeSite({
     hooks: { beforeWrite: () => undefined, committed: () => {} },
     logger: { ...silentLogger, ...logger },
     ...(timers ? { timers } : {}),
-    options: { ingest, visibility, ...(keepOps === undefined ? {} : { keepOps }) },
+    options: { ingest, visibility, conflictRetentionMs, gc, ...(keepOps === undefined ? {} : { keepOps }) },
     ...(conflictResolver ? { conflictResolver } : {}),
     partMinBytes,
   };

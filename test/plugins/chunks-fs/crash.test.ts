@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { isSkerryError } from '../../../core/contracts/index.ts';
 import type { ChunkStore, ErrorCode, Locator } from '../../../core/contracts/index.ts';
-import { sameBytes, sampleBytes, sampleRecord, scanAll } from '../../../harness/conformance/chunk-store.ts';
+import { sameBytes, sampleBytes, sampleRecord } from '../../../harness/conformance/chunk-store-samples.ts';
+import { scanAll } from '../../../harness/conformance/chunk-store.ts';
 import { SimDisk } from '../../../harness/sim/disk.ts';
 import { DIRECTORY, hearing, seeded, storeOver } from './fixture.ts';
 

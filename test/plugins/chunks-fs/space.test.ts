@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isSkerryError, type ChunkStore, type ErrorCode, type Locator } from '../../../core/contracts/index.ts';
-import { sameBytes, sampleBytes, sampleRecord, scanAll } from '../../../harness/conformance/chunk-store.ts';
+import { sameBytes, sampleBytes, sampleRecord } from '../../../harness/conformance/chunk-store-samples.ts';
+import { scanAll } from '../../../harness/conformance/chunk-store.ts';
 import { SimDisk } from '../../../harness/sim/disk.ts';
 import { DIRECTORY, seeded, storeOver } from './fixture.ts';
 
