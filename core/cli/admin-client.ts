@@ -5,6 +5,7 @@ import {
   ERROR_CODES,
   SkerryError,
   type AdminService,
+  type BootstrapStatus,
   type BucketSummary,
   type ConflictedKey,
   type ConflictPage,
@@ -94,6 +95,8 @@ export function adminClient(target: AdminTarget): AdminService {
     promote: async () => call<PrimaryRole>('POST', '/v1/promote'),
     replicationStatus: async () => call<ReplicationStatus>('GET', '/v1/replication'),
     pullFrom: async (site) => call<PulledOnce>('POST', peer(site, 'pull')),
+    bootstrapFrom: async (site) =>
+      call<BootstrapStatus>('POST', '/v1/replication/bootstrap', site === undefined ? {} : { from: site }),
     pushTo: async (site) => call<PushedOnce>('POST', peer(site, 'push')),
     recover: async () => call<void>('POST', '/v1/replication/recover'),
     listMembers: async () => call<readonly MemberInfo[]>('GET', '/v1/members'),

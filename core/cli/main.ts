@@ -11,6 +11,7 @@ import { rebuildIndexCommand } from './commands/rebuild-index.ts';
 import { replConflictsCommand } from './commands/repl-conflicts.ts';
 import { replMembersCommand } from './commands/repl-members.ts';
 import { replPromoteCommand } from './commands/repl-promote.ts';
+import { replBootstrapCommand } from './commands/repl-bootstrap.ts';
 import { replPullCommand, replPushCommand } from './commands/repl-transfer.ts';
 import { replStatusCommand } from './commands/repl-status.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly MakeCommand[] = [
   gcCommand,
   replStatusCommand,
   replPullCommand,
+  replBootstrapCommand,
   replPushCommand,
   replConflictsCommand,
   replPromoteCommand,

@@ -6,7 +6,7 @@ import type { PermissionPolicy } from './auth.ts';
 import type { PrimaryRole } from './conflict-resolver.ts';
 import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict } from './conflict-service.ts';
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
-import type { PulledOnce, PushedOnce, ReplicationStatus } from './replication-status.ts';
+import type { BootstrapStatus, PulledOnce, PushedOnce, ReplicationStatus } from './replication-status.ts';
 import type { GcStatus, SpaceService } from './space-service.ts';
 
 export interface KeyInfo {
@@ -112,6 +112,11 @@ export interface AdminService extends SpaceService {
   replicationStatus(): Promise<ReplicationStatus>;
   /** Takes everything that the peer has now, and what bytes can be had. `NotFound` for a site that is no peer. */
   pullFrom(peer: SiteId): Promise<PulledOnce>;
+  /**
+   * Begins to take a snapshot of a peer in place of its ops, by default of the one that has most; how it goes is in
+   * `replicationStatus().bootstrap`. `Conflict` while one is being taken, `NotFound` for a site that is no peer.
+   */
+  bootstrapFrom(peer?: SiteId): Promise<BootstrapStatus>;
   /** Brings the peer everything that it lacks and takes now. */
   pushTo(peer: SiteId): Promise<PushedOnce>;
   /**

@@ -57,6 +57,7 @@ import { EMPTY_VECTOR } from './vector.ts';
 
 const DEFAULT_MAX_CLOCK_DRIFT_MS = 60_000;
 const DEFAULT_CONFLICT_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
+const DEFAULT_KEEP_OPS = 10_000;
 
 /** The rule that every site follows, with losers under conflicts only. */
 const HIDDEN: Verdict = {
@@ -70,10 +71,7 @@ export interface EngineOptions {
   readonly ingest?: IngestOptions;
   /** An op of another site this far ahead of the wall clock is held, milliseconds; default 60,000. */
   readonly maxClockDriftMs?: number;
-  /**
-   * Ops of each origin that stay in the oplog although nobody needs them. Default: all, since a peer that comes later can
-   * not yet be given a snapshot in place of ops (decision 21).
-   */
+  /** Ops of each origin that stay in the oplog although nobody needs them; default 10,000 (decision 21). */
   readonly keepOps?: number;
   /** A snapshot that is pinned for a peer is let go of when the peer did not ask for this long; default 10 minutes. */
   readonly leaseTtlMs?: number;
@@ -216,7 +214,7 @@ export function createEngine(given: EngineDeps): Engine {
     ...deps.options,
     committer,
     maxClockDriftMs,
-    keepOps: deps.options?.keepOps ?? Number.MAX_SAFE_INTEGER,
+    keepOps: deps.options?.keepOps ?? DEFAULT_KEEP_OPS,
     self,
     guard,
     door,

@@ -99,6 +99,7 @@ export function createAdminService({ engine, auth, replication, status, requestS
     removeMember: (name) => engine.members.remove(name),
     replicationStatus: async () => running(replication).status(),
     pullFrom: async (peer) => running(replication).pullOnce(peer),
+    bootstrapFrom: async (peer) => running(replication).bootstrapFrom(peer),
     pushTo: async (peer) => running(replication).pushOnce(peer),
     recover: async () => running(replication).recover(),
     async stop() {

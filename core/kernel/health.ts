@@ -6,6 +6,8 @@ export type SitePhase = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped' | 
 export interface PhaseHealth extends Health {
   phase(): SitePhase;
   enter(phase: SitePhase): void;
+  /** What a start that takes long waits for, asked whenever somebody wants to know; `undefined`: nothing in particular. */
+  explain(wait: () => string | undefined): void;
 }
 
 const WAITS: Readonly<Record<Exclude<SitePhase, 'ready'>, string>> = {
@@ -18,12 +20,15 @@ const WAITS: Readonly<Record<Exclude<SitePhase, 'ready'>, string>> = {
 
 export function createHealth(): PhaseHealth {
   let phase: SitePhase = 'new';
+  let waits: () => string | undefined = () => undefined;
+  const reason = (): string | undefined => (phase === 'starting' ? waits() : undefined);
   return {
     live: () => phase === 'starting' || phase === 'ready' || phase === 'stopping',
-    ready: () => (phase === 'ready' ? { ready: true } : { ready: false, reason: WAITS[phase] }),
+    ready: () => (phase === 'ready' ? { ready: true } : { ready: false, reason: reason() ?? WAITS[phase] }),
     phase: () => phase,
     enter(next) {
       phase = next;
     },
+    explain: (wait) => void (waits = wait),
   };
 }

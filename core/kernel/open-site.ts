@@ -13,6 +13,11 @@ export interface OpenSite {
   readonly root: RootCredentials | undefined;
   /** A rejection leaves nothing open, the lock included. */
   open(): Promise<void>;
+  /**
+   * Behind `open`: an empty site waits for what its peers have, for as long as it takes while one is within reach; any other is in
+   * at once. Resolves when `signal` aborts, too.
+   */
+  joined(signal: AbortSignal): Promise<void>;
   /** Everything in reverse order, the lock last. */
   close(): Promise<void>;
 }
@@ -41,7 +46,9 @@ function assemble(given: Given, runtime: Runtime): OpenSite {
   const graph = buildSite(given);
   const { engine } = graph;
   let root: RootCredentials | undefined;
+  let isEmpty = false;
   const seed = async (): Promise<void> => {
+    isEmpty = await holdsNothing(engine);
     root = await seedSite({
       loaded,
       dataDir: directory.path,
@@ -67,9 +74,20 @@ function assemble(given: Given, runtime: Runtime): OpenSite {
     get root() {
       return root;
     },
+    async joined(signal) {
+      if (isEmpty) await graph.replication?.joined(signal);
+    },
     open: () => releasing(lifecycle.open(), 'on failure'),
     close: () => releasing(lifecycle.close(), 'always'),
   };
+}
+
+/** No object, and nothing of any other site; or a first snapshot of one that is not all here. */
+async function holdsNothing(engine: SiteGraph['engine']): Promise<boolean> {
+  const vector = await engine.vector();
+  const isAlone = Object.keys(vector).every((origin) => origin === engine.replica.origin);
+  if (isAlone && (await engine.counts()).versions === 0) return true;
+  return (await engine.keeping.merging())?.joining === true;
 }
 
 /** Dependency order. Gateways come last: nobody is let in before everything behind them is open. */

@@ -92,7 +92,11 @@ function prove(deps: SiteReplicationDeps, logger: Logger): Stage<Prover> {
   return { transport, part };
 }
 
-const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set(['fenced', 'duplicate-site', 'must-bootstrap']);
+const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set([
+  'fenced',
+  'duplicate-site',
+  'bootstrap-standoff',
+]);
 
 function tell(logger: Logger, fact: ReplicationFact): void {
   if (NEEDS_A_PERSON.has(fact.kind)) logger.error(fact, `replication: ${fact.kind}`);

@@ -41,7 +41,10 @@ export interface Site {
   readonly health: Health;
   /** Tap before `start`; sealed by it. */
   readonly hooks: SiteHooks;
-  /** At most once. Ready when it resolves; a rejection leaves nothing open. `Locked`, `InvalidConfig`, or what a plugin rejected with. */
+  /**
+   * At most once. Ready when it resolves: an empty site with peers waits for what they have, and answers on its addresses
+   * meanwhile. A rejection leaves nothing open. `Locked`, `InvalidConfig`, or what a plugin rejected with.
+   */
   start(): Promise<void>;
   /**
    * Lets running requests finish for `graceMs` (default `shutdown.graceMs`), then closes everything in reverse order. Idempotent; calls
@@ -73,6 +76,7 @@ class ConfiguredSite implements Site {
   readonly #closeRuntime: () => Promise<void>;
   readonly #hooks: HookSet;
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #stopRequested = new AbortController();
   #open: OpenSite | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -101,6 +105,7 @@ class ConfiguredSite implements Site {
 
   stop({ graceMs = this.#loaded.config.shutdown.graceMs }: { readonly graceMs?: number } = {}): Promise<void> {
     if (this.#stopping === undefined) {
+      this.#stopRequested.abort();
       this.#stopping = this.#stop(graceMs);
       this.#stopping.then(this.#stopped.resolve, this.#stopped.reject);
     }
@@ -159,6 +164,8 @@ class ConfiguredSite implements Site {
       });
       this.#open = site;
       await site.open();
+      health.explain(() => site.graph.replication?.joining());
+      await site.joined(this.#stopRequested.signal);
     } catch (error) {
       this.#open = undefined;
       health.enter('failed');

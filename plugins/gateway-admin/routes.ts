@@ -56,6 +56,7 @@ const ROUTES: readonly Route[] = [
     path: '/v1/replication/:peer/pull',
     answer: async ({ admin, names }) => ok(await admin.pullFrom(name(names, 'peer'))),
   },
+  { method: 'POST', path: '/v1/replication/bootstrap', answer: bootstrap },
   {
     method: 'POST',
     path: '/v1/replication/:peer/push',
@@ -124,6 +125,14 @@ async function stop({ admin }: Call): Promise<Answer> {
 async function recover({ admin }: Call): Promise<Answer> {
   await admin.recover();
   return { status: 204 };
+}
+
+async function bootstrap({ admin, body }: Call): Promise<Answer> {
+  const given = fields(body ?? {}, ['from']);
+  return {
+    status: 202,
+    body: await admin.bootstrapFrom(given['from'] === undefined ? undefined : text(given, 'from')),
+  };
 }
 
 async function createKey({ admin, body }: Call): Promise<Answer> {

@@ -23,11 +23,14 @@ const REPLICATION_OPTIONS = {
   callsPerPeer: number(4, 10_000, 'calls that one peer may have running here'),
   chunkCallsPerPeer: number(1, 64, 'chunk requests running at one peer'),
   fetchMaxBytes: number(MIB, 1024 * MIB, 'bytes of chunks asked for and not yet stored'),
+  snapshotMinOps: number(100, 1_000_000_000, 'this many ops behind a peer, most of all: take its snapshot instead'),
+  joinWaitMs: number(0, 600_000, 'an empty site looks for its peers this long before it works alone'),
 };
 
 /** Keys that replication and the engine both obey. */
 const SHARED_OPTIONS = {
   maxClockDriftMs: number(100, 86_400_000, 'ops stamped this far ahead of the wall clock are held back'),
+  leaseTtlMs: number(1000, 30 * 86_400_000, 'what a peer may still ask for is kept this long after it last asked'),
   tombstoneGraceMs: number(
     0,
     365 * 86_400_000,
@@ -42,6 +45,8 @@ const ENGINE_OPTIONS = {
     100 * 365 * 86_400_000,
     'what lost a conflict is removed so long after it was first seen; 0: never',
   ),
+  keepOps: number(0, Number.MAX_SAFE_INTEGER, 'ops of each origin that are kept although nobody needs them'),
+  purgeIntervalMs: number(100, 86_400_000, 'how often to look for ops and removals that nobody needs any more'),
   visibility: {
     enum: ['complete', 'eager'],
     description: 'show versions of other sites once all their bytes are here, or at once',
@@ -51,7 +56,7 @@ const ENGINE_OPTIONS = {
 export const REPLICATION_SETTINGS = { ...REPLICATION_OPTIONS, ...SHARED_OPTIONS, ...ENGINE_OPTIONS };
 
 type Numbers = Readonly<Partial<Record<keyof typeof REPLICATION_OPTIONS | keyof typeof SHARED_OPTIONS, number>>>;
-type EngineSettings = Pick<EngineOptions, 'conflictRetentionMs' | 'maxClockDriftMs' | 'visibility'>;
+type EngineSettings = Pick<EngineOptions, 'maxClockDriftMs' | 'leaseTtlMs' | keyof typeof ENGINE_OPTIONS>;
 export type ReplicationSettings = Numbers & EngineSettings;
 
 interface Configured {

@@ -43,6 +43,7 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     replicationStatus: { site: 'waw', peers: [] },
     pullFrom: { applied: 2, pendingVersions: 0 },
     pushTo: { pushed: 3 },
+    bootstrapFrom: { from: 'ber', state: 'running' },
     recover: undefined,
     listMembers: [{ site: 'waw', self: true }],
     removeMember: [{ site: 'ber', state: 'removed' }],

@@ -158,6 +158,18 @@ describe('routes', () => {
       ['pullFrom', 'ber'],
     ],
     [{ method: 'POST', path: '/v1/replication/ber/push' }, 200, { pushed: 3 }, ['pushTo', 'ber']],
+    [
+      { method: 'POST', path: '/v1/replication/bootstrap', body: body({ from: 'ber' }) },
+      202,
+      { from: 'ber', state: 'running' },
+      ['bootstrapFrom', 'ber'],
+    ],
+    [
+      { method: 'POST', path: '/v1/replication/bootstrap' },
+      202,
+      { from: 'ber', state: 'running' },
+      ['bootstrapFrom', undefined],
+    ],
     [{ path: '/v1/members' }, 200, [{ site: 'waw', self: true }], ['listMembers']],
     [{ method: 'DELETE', path: '/v1/members/ber' }, 200, [{ site: 'ber', state: 'removed' }], ['removeMember', 'ber']],
     [{ method: 'POST', path: '/v1/stop' }, 202, { stopping: true }, ['stop']],

@@ -1,0 +1,124 @@
+/** Rule 15 with real sites and real HTTP: an empty site is ready when it has what its peers have, or when there is nobody. */
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+
+import { createSite, loadConfig, type Site } from '../../core/index.ts';
+import { nodeFiles } from '../../core/kernel/runtime/files.ts';
+import { noise } from '../engine/whole-site.ts';
+import { withDirectory } from '../kernel/fixtures/site.ts';
+
+const CLUSTER_KEY = 'a key that is long enough to be one';
+const BUCKET = 'photos';
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+interface Peer {
+  readonly site: string;
+  readonly url: string;
+}
+
+/** Not yet started. Nothing is kept for peers that nobody needs, and every look finds that at once. */
+async function makeSite(directory: string, id: string, peers: readonly Peer[], options: object = {}): Promise<Site> {
+  const loaded = await loadConfig({
+    values: {
+      site: { id },
+      plugins: {
+        transport: { use: 'http', listen: '127.0.0.1:0' },
+        gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
+      },
+      replication: {
+        clusterKey: CLUSTER_KEY,
+        peers,
+        keepOps: 0,
+        purgeIntervalMs: 100,
+        tombstoneGraceMs: 0,
+        ...options,
+      },
+      admin: { enabled: false },
+      log: { level: 'silent' },
+    },
+    env: {},
+    flags: { dataDir: join(directory, id) },
+    cwd: tmpdir(),
+    files: nodeFiles,
+  });
+  return createSite(loaded);
+}
+
+async function put(site: Site, key: string, bytes: Uint8Array): Promise<void> {
+  const input = { bucket: BUCKET, key, owner: 'owner', headers: {}, metadata: {}, storageClass: 'STANDARD' };
+  await site.services().objects.putObject({ ...input, body: { bytes } });
+}
+
+async function get(site: Site, key: string): Promise<Buffer> {
+  const object = await site.services().objects.openObject({ bucket: BUCKET, key });
+  try {
+    const pieces: Buffer[] = [];
+    for await (const piece of object.read(0, object.info.content.size)) pieces.push(Buffer.from(piece));
+    return Buffer.concat(pieces);
+  } finally {
+    object.close();
+  }
+}
+
+const urlOf = async (site: Site): Promise<string> =>
+  (await site.services().admin.replicationStatus()).addresses[0] ?? '';
+
+describe('an empty site', () => {
+  test('takes the snapshot of a peer before it is ready, and says so; repl-bootstrap takes one again', async () => {
+    await withDirectory(async (directory) => {
+      const hub = await makeSite(directory, 'hub', []);
+      await hub.start();
+      await hub.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+      for (let i = 0; i < 120; i++) await put(hub, `key-${i}`, noise(500, i));
+      await put(hub, 'large', noise(3_000_000, 1));
+      const peers = [{ site: 'hub', url: await urlOf(hub) }];
+      const late = await makeSite(directory, 'late', peers, { snapshotMinOps: 100 });
+      const reasons: (string | undefined)[] = [];
+      const starting = late.start().then(() => reasons.push(late.health.ready().reason));
+      let isStarted = false;
+      void starting.then(() => (isStarted = true));
+      while (!isStarted) {
+        reasons.push(late.health.ready().reason);
+        await turn();
+      }
+      assert.ok(
+        reasons.some((reason) => reason?.startsWith('the site is empty')),
+        JSON.stringify([...new Set(reasons)]),
+      );
+      assert.equal(reasons.at(-1), undefined);
+      const { bootstrap } = await late.services().admin.replicationStatus();
+      assert.deepEqual([bootstrap?.from, bootstrap?.reason, bootstrap?.state], ['hub', 'behind', 'done']);
+      // names are in; bytes are right behind
+      while ((await late.services().admin.replicationStatus()).pending.versions > 0) await turn();
+      assert.deepEqual(await get(late, 'key-119'), noise(500, 119));
+      assert.deepEqual(await get(late, 'large'), noise(3_000_000, 1));
+
+      await late.services().admin.bootstrapFrom();
+      while ((await late.services().admin.replicationStatus()).bootstrap?.state === 'running') await turn();
+      const again = (await late.services().admin.replicationStatus()).bootstrap;
+      assert.deepEqual([again?.state, again?.reason], ['done', 'operator']);
+      await assert.rejects(late.services().admin.bootstrapFrom('nobody'), { code: 'NotFound' });
+      await late.stop({ graceMs: 0 });
+      await hub.stop({ graceMs: 0 });
+    });
+  });
+
+  test('works alone when no peer is within reach for a short while, and can be stopped before that', async () => {
+    await withDirectory(async (directory) => {
+      const nobody = [{ site: 'hub', url: 'http://127.0.0.1:9' }];
+      const alone = await makeSite(directory, 'alone', nobody, { joinWaitMs: 300 });
+      await alone.start();
+      assert.deepEqual(alone.health.ready(), { ready: true });
+      await alone.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+      await alone.stop({ graceMs: 0 });
+      const stopped = await makeSite(directory, 'stopped', nobody, { joinWaitMs: 600_000 });
+      const starting = stopped.start();
+      while (!(stopped.health.ready().reason ?? '').startsWith('the site is empty')) await turn();
+      await stopped.stop({ graceMs: 0 });
+      await starting;
+    });
+  });
+});
