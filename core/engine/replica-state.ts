@@ -9,7 +9,7 @@ import {
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { hlcWallMs, nextHlc } from './hlc.ts';
-import { mergingKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import { leaseKey, mergingKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
 import type { Members } from './members.ts';
 import type { Cut } from './replica-types.ts';
 import { decodeRecord, type ClockRecord } from './records.ts';
@@ -39,8 +39,8 @@ export interface ReplicaState {
   loadWatermarks(): Promise<readonly MemberReport[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly MemberReport[]): Promise<void>;
-  /** Durable when it resolves. */
-  forgetWatermarks(origins: readonly Origin[]): Promise<void>;
+  /** Forgets reports and leases of these, durably. */
+  forgetPeers(origins: readonly Origin[]): Promise<void>;
   /** Origins of all members, this site's own included. */
   members(): Promise<readonly Origin[]>;
   memberRegisters: Members['registers'];
@@ -115,12 +115,12 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
           for (const mark of marks) txn.put(watermarkKey(mark.origin), mark);
         },
       }),
-    forgetWatermarks: (origins) =>
+    forgetPeers: (origins) =>
       committer.commit({
         reads: {},
         appended: [],
         decide({ txn }) {
-          for (const origin of origins) txn.remove(watermarkKey(origin));
+          for (const origin of origins) for (const key of [watermarkKey(origin), leaseKey(origin)]) txn.remove(key);
         },
       }),
     async members() {

@@ -13,8 +13,8 @@ export interface ReplicationState {
   loadWatermarks(): Promise<readonly Watermark[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly Watermark[]): Promise<void>;
-  /** Durable when it resolves. */
-  forgetWatermarks(origins: readonly Origin[]): Promise<void>;
+  /** Forgets reports and leases, durably. */
+  forgetPeers(origins: readonly Origin[]): Promise<void>;
   /** Who is a member and who was removed. */
   memberRegisters(): Promise<readonly MemberRegister[]>;
   /** Records this site as a member, durably, unless it is recorded or was removed. Rejects as writes do. */

@@ -50,6 +50,8 @@ export function createWatermarks(deps: WatermarksDeps): Watermarks {
 class Board implements Watermarks {
   readonly #deps: WatermarksDeps;
   readonly #reports = new Map<Origin, Reports>();
+  /** Origins that were removed and of which nothing is kept. */
+  readonly #dropped = new Set<Origin>();
 
   constructor(deps: WatermarksDeps) {
     this.#deps = deps;
@@ -95,14 +97,15 @@ class Board implements Watermarks {
     return this.#reports.get(origin)?.latest.hlc;
   }
 
-  /** What an origin reported before it was removed proves nothing, and does not come back through others. */
+  /** What an origin reported before it was removed proves nothing, and does not come back through others; nor does it come for ops. */
   async #dropRemoved(): Promise<ReadonlySet<Origin>> {
     const { state } = this.#deps;
     const registers = await state.memberRegisters();
     const removed = new Set(registers.filter(({ isMember }) => !isMember).map(({ origin }) => origin));
-    const dropped = [...this.#reports.keys()].filter((origin) => removed.has(origin));
+    const dropped = [...removed].filter((origin) => !this.#dropped.has(origin));
     for (const origin of dropped) this.#reports.delete(origin);
-    if (dropped.length > 0) await state.forgetWatermarks(dropped);
+    if (dropped.length > 0) await state.forgetPeers(dropped);
+    for (const origin of dropped) this.#dropped.add(origin);
     return removed;
   }
 

@@ -120,7 +120,7 @@ describe('watermarks', () => {
       tick: () => replica.cut(),
       loadWatermarks: async () => [...store.values()],
       saveWatermarks: async (marks) => marks.forEach((mark) => store.set(mark.origin, mark)),
-      forgetWatermarks: async (origins) => origins.forEach((origin) => store.delete(origin)),
+      forgetPeers: async (origins) => origins.forEach((origin) => store.delete(origin)),
       ...fixedMembers(() => [replica.origin, BER]),
       bootstrapping: () => flags.bootstrapping,
     };
