@@ -4,13 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { isSkerryError } from '../../core/contracts/index.ts';
-import type {
-  ChunkStore,
-  ChunkStoreSupports,
-  Locator,
-  RecordKind,
-  StoredRecord,
-} from '../../core/contracts/index.ts';
+import type { ChunkStore, ChunkStoreSupports, Locator, RecordKind, StoredRecord } from '../../core/contracts/index.ts';
 import { chunkStoreModelTests } from './chunk-store-model.ts';
 import { sameBytes, sampleBytes, sampleRecord, type WithStore } from './chunk-store-samples.ts';
 import { sparseTests } from './chunk-store-sparse.ts';
