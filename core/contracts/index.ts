@@ -19,3 +19,4 @@ export * from './replication-status.ts';
 export * from './runtime.ts';
 export type * from './space-service.ts';
 export * from './transport.ts';
+export type * from './validation.ts';

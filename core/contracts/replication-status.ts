@@ -1,5 +1,6 @@
 /** How replication of a site is, in numbers that people can act upon. JSON-safe. */
 import type { Hlc, Origin, SiteId, Stamp, VersionVector } from './model.ts';
+import type { Integrity } from './validation.ts';
 
 export type PeerState =
   /** Not yet reached since the start, or lost and tried again. */
@@ -148,6 +149,8 @@ export interface ReplicationStatus {
     readonly oldestSeconds: number;
   };
   readonly fetch: FetchCounters;
+  /** What the background check found, and damage to stored bytes. */
+  readonly integrity: Integrity;
   /** What is stable: tombstones below may go. Absent while nothing is known to be. */
   readonly stable?: { readonly hlc: Hlc; readonly vector: VersionVector };
 }

@@ -133,6 +133,18 @@ export async function* readEntities(reader: MetaReader, after?: Uint8Array): Asy
   yield* pastPosition(registerEntities(reader, section === REGISTERS ? after?.subarray(1) : undefined), after);
 }
 
+/** Everything of one key. The reader must be a snapshot. */
+export async function* keyEntities(
+  reader: MetaReader,
+  bucket: string,
+  key: string,
+): AsyncGenerator<TombstoneEntity | VersionEntity> {
+  for await (const entity of objectEntities(reader, versionPrefix(bucket, key))) {
+    if (entity.bucket !== bucket || entity.key !== key) return;
+    yield entity;
+  }
+}
+
 async function* pastPosition<E extends CutEntity>(
   entities: AsyncGenerator<E>,
   after: Uint8Array | undefined,

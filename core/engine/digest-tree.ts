@@ -58,19 +58,26 @@ export async function digestAtVector(
   metaStore: Pick<MetaStore, 'snapshot'>,
 ): Promise<{ readonly vector: VersionVector; readonly digest: string }> {
   await using cut = await metaStore.snapshot();
-  const [row] = await cut.get([clockKey]);
-  const vector = row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
-  return { vector, digest: await digestRoot(cut) };
+  return { vector: await vectorOf(cut), digest: await digestRoot(cut) };
+}
+
+export async function vectorOf(reader: MetaReader): Promise<VersionVector> {
+  const [row] = await reader.get([clockKey]);
+  return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
 }
 
 /** Entities of these leaves (all, if not given), by a scan of the whole state. The reader must be a snapshot. */
 export async function* digestEntities(reader: MetaReader, leaves?: ReadonlySet<number>): AsyncGenerator<EntityDigest> {
   for await (const entity of readEntities(reader)) {
-    const found = entityDigest(entity);
-    if (!found || (leaves && !leaves.has(found.leaf))) continue;
-    if (entity.kind === 'bucket' && !(await exists(reader, entity.bucket))) continue;
-    yield found;
+    const found = await digestOf(reader, entity);
+    if (found && (!leaves || leaves.has(found.leaf))) yield found;
   }
+}
+
+/** `undefined` for what the digest does not cover. The reader must be the snapshot that the entity is of. */
+export async function digestOf(reader: MetaReader, entity: CutEntity): Promise<EntityDigest | undefined> {
+  const isCovered = entity.kind !== 'bucket' || (await exists(reader, entity.bucket));
+  return isCovered ? entityDigest(entity) : undefined;
 }
 
 /** What is remembered of a bucket that was removed is no entity. */
@@ -95,25 +102,37 @@ function entityDigest(entity: CutEntity): EntityDigest | undefined {
       const { bucket, key, version, live } = entity;
       const { stamp } = version;
       const digest = versionDigest(bucket, key, version, live);
-      return found({ kind: 'version', bucket, key, stamp }, keyLeaf(bucket, key), stamp, digest);
+      return found({ kind: 'version', bucket, key, stamp }, stamp, digest);
     }
     case 'bucket': {
       const { bucket, record } = entity;
-      return found({ kind: 'bucket', bucket }, bucketLeaf(bucket), record.stamp, bucketDigest(bucket, record));
+      return found({ kind: 'bucket', bucket }, record.stamp, bucketDigest(bucket, record));
     }
     case 'register': {
       const { of, id, register } = entity;
       const digest = registerDigest(of, id, register);
-      return digest && found({ kind: 'register', of, id }, registerLeaf(of, id), register.stamp, digest);
+      return digest && found({ kind: 'register', of, id }, register.stamp, digest);
     }
     case 'tombstone':
       return undefined;
   }
 }
 
-const found = (path: EntityPath, leaf: number, stamp: Stamp, digest: Digest): EntityDigest => ({
+/** The leaf that an entity is in. */
+export function leafOfPath(path: EntityPath): number {
+  switch (path.kind) {
+    case 'version':
+      return keyLeaf(path.bucket, path.key);
+    case 'bucket':
+      return bucketLeaf(path.bucket);
+    case 'register':
+      return registerLeaf(path.of, path.id);
+  }
+}
+
+const found = (path: EntityPath, stamp: Stamp, digest: Digest): EntityDigest => ({
   path,
-  leaf,
+  leaf: leafOfPath(path),
   stamp,
   digest: Buffer.from(digest).toString('hex'),
 });

@@ -22,6 +22,7 @@ import {
   type Timers,
   type VersionVector,
 } from '../contracts/index.ts';
+import { createAuditor, type Auditor } from './auditor.ts';
 import { createBuckets } from './buckets.ts';
 import { createCausality, type Causality } from './causality.ts';
 import { createConflictRetention } from './conflict-retention.ts';
@@ -139,8 +140,10 @@ export interface Engine extends Lifecycle {
    * more. Call it while the site is fenced and replication is closed.
    */
   adopt(incarnation: Incarnation): void;
+  /** Checks the site and puts it right. */
+  readonly auditor: Auditor;
   /** What readers miss is fetched from peers, once there are any. */
-  readonly healing: Pick<Healing, 'useSupply' | 'counters'>;
+  readonly healing: Pick<Healing, 'useSupply'>;
   vector(): Promise<VersionVector>;
   counts(): Promise<SiteCounts>;
   /** `undefined`: every site accepts writes, or who is primary is not known here. */
@@ -233,6 +236,8 @@ export function createEngine(given: EngineDeps): Engine {
     },
   });
   const healing = createHealing({ ...deps, reader: metaStore, replica, damage });
+  const auditing = { ...deps, reader: metaStore, committer, reclaimer, damage, healing };
+  const auditor = createAuditor({ ...auditing, onRegisters: () => identities.open() });
   const { objects, resume } = createObjectService(deps, { committer, reclaimer, pins, causality, damage, healing });
   const space = createSpaceOf(deps, { committer, reclaimer, garbage, keeping, objects });
   const primary = writers && { ...deps, reader: metaStore, writers, committer };
@@ -244,6 +249,7 @@ export function createEngine(given: EngineDeps): Engine {
     replicaState,
     members,
     keeping,
+    auditor,
     healing,
     replica,
     adopt: (incarnation) => void (origin = originOf(deps.siteId, incarnation)),

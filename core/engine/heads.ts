@@ -35,7 +35,7 @@ export function addLosers(txn: Txn, bucket: string, losers: number): void {
 }
 
 /** A bucket without any content has no row: so that one that was emptied equals one that never held anything. */
-function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
+export function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
   const row = counterKey(bucket);
   const known = txn.record<CounterRecord>(row);
   const sum = addUp(known ?? NO_COUNTS, delta);
@@ -45,7 +45,7 @@ function addCounts(txn: Txn, bucket: string, delta: CounterRecord): void {
   if (isEmpty === (known !== undefined)) contentChanged(txn, bucket);
 }
 
-function addUp(known: CounterRecord, delta: CounterRecord): CounterRecord {
+export function addUp(known: CounterRecord, delta: CounterRecord): CounterRecord {
   const losers = (known.losers ?? 0) + (delta.losers ?? 0);
   return {
     objects: known.objects + delta.objects,

@@ -47,8 +47,6 @@ export interface SoughtBytes {
 export interface Healing {
   /** Call once there are peers. */
   useSupply(supply: ChunkSupply): void;
-  /** Records found damaged or gone since the start, and those that good bytes took the place of. */
-  counters(): { readonly damaged: number; readonly repaired: number };
   /** Where these bytes are now; `undefined` when they are not here. */
   locate(sought: SoughtBytes): Promise<Locator | undefined>;
   /**
@@ -70,7 +68,6 @@ export function createHealing(deps: HealingDeps): Healing {
   let supply: ChunkSupply | undefined;
   return {
     useSupply: (given) => void (supply = given),
-    counters: () => deps.damage.counters(),
     locate: (sought) => locate(deps, sought),
     async heal(sought, cause, signal) {
       noteDamage(deps, sought, cause);

@@ -113,6 +113,14 @@ export class RenewingReplication implements Replication {
     return this.#replication.greeted();
   }
 
+  peerSites(): readonly SiteId[] {
+    return this.#replication.peerSites();
+  }
+
+  askDigests(peer: SiteId, signal: AbortSignal): ReturnType<Replication['askDigests']> {
+    return this.#replication.askDigests(peer, signal);
+  }
+
   fetchChunk(chunk: WantedBytes): Promise<boolean> {
     return this.#replication.fetchChunk(chunk);
   }

@@ -64,6 +64,7 @@ function replicate(
     replica: engine.replica,
     state: engine.replicaState,
     kept: engine.keeping,
+    auditor: engine.auditor,
     transport,
     self: { site: directory.site, origin: originOf(directory.site, directory.incarnation) },
     peers: loaded.config.replication.peers,

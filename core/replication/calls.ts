@@ -99,6 +99,11 @@ export class PeerCalls {
     return this.#one('lease', cuts.leaseRequest.encode(request), cuts.leaseAnswer, signal);
   }
 
+  /** Frames of an answer as they come, for calls that have a reader of their own. */
+  stream(name: CallName, body: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    return this.#frames(name, body, signal);
+  }
+
   async *ops(request: OpsRequest, signal: AbortSignal): AsyncGenerator<OpsCallFrame> {
     for await (const bytes of this.#frames('ops', codec.opsRequest.encode(request), signal, request.waitMs))
       yield { frame: codec.opsFrame.decode(bytes), bytes: bytes.length };

@@ -102,13 +102,13 @@ const KINDS: Readonly<Record<CutEntity['kind'], Check<unknown>>> = {
 
 const kind = record({ kind: oneOf('bucket', 'tombstone', 'version', 'register') });
 
-const entity: Check<CutEntity> = (given, at) => {
+export const cutEntity: Check<CutEntity> = (given, at) => {
   KINDS[kind(given, at).kind](given, at);
   return given as CutEntity;
 };
 
 /** Shapes alone; see `checkPage` for what a page says as a part of its snapshot. */
-export const pageShape = record({ entities: listOf(entity, ENTITIES_MAX), to: optional(position) });
+export const pageShape = record({ entities: listOf(cutEntity, ENTITIES_MAX), to: optional(position) });
 
 /** What a page is a part of. */
 export interface PageBounds {
@@ -147,7 +147,7 @@ function checkStamps(each: CutEntity, { vector: covered, hlc }: PageBounds, at: 
 }
 
 /** Stamps of all ops that an entity is made of. */
-function stampsOf(each: CutEntity): readonly Stamp[] {
+export function stampsOf(each: CutEntity): readonly Stamp[] {
   switch (each.kind) {
     case 'bucket':
       return bucketStamps(each.record);

@@ -35,6 +35,8 @@ export interface ReplicationOptions {
   readonly fetchMaxBytes: number;
   /** Versions whose chunks are fetched at a time. */
   readonly fetchVersions: number;
+  /** Between background comparisons of the digest with connected peers, at most; 0: none. */
+  readonly validateIntervalMs: number;
   /** What a peer may still ask for is kept this long after it last asked (rule 14). */
   readonly leaseTtlMs: number;
   /** A peer that has this many ops which are lacking here, most of all there are, is asked for its snapshot instead. */
@@ -65,6 +67,7 @@ export const DEFAULT_OPTIONS: ReplicationOptions = Object.freeze({
   chunkBatchMaxBytes: 8 * MIB,
   fetchMaxBytes: 32 * MIB,
   fetchVersions: 32,
+  validateIntervalMs: 3_600_000,
   leaseTtlMs: 10 * 60_000,
   snapshotMinOps: 20_000,
   joinWaitMs: 3_000,

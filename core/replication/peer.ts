@@ -5,6 +5,7 @@
 import { isSkerryError, type PeerAddress, type PeerLink, type PeerState, type Transport } from '../contracts/index.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import { chunkSource, PeerCalls } from './calls.ts';
+import type { DigestPeer } from './digest-source.ts';
 import { shakeHands } from './handshake.ts';
 import { Backoff, TokenBucket } from './pacing.ts';
 import { newPeerView, type PeerView } from './peer-view.ts';
@@ -94,6 +95,12 @@ export class Peer {
     this.#ordered = end.catch((error: unknown) =>
       this.#site.logger.warn({ err: error, peer: this.view.site }, 'taking a snapshot broke off; it goes on'),
     );
+  }
+
+  /** Its digest, once it answers a handshake. */
+  async digests(signal: AbortSignal): Promise<DigestPeer> {
+    const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
+    return { calls: this.#calls, protocol, signal };
   }
 
   /** Brings the peer every op that it lacks and takes now, and the chunks that it then asks for. Ops pushed. */

@@ -16,6 +16,7 @@ import {
 } from '../contracts/index.ts';
 import type { FetchedChunk, VersionRef, WireOp } from '../engine/replica.ts';
 import { CUT_CALLS } from './cut-protocol.ts';
+import { DIGEST_CALLS } from './digest-protocol.ts';
 
 export interface ProtocolRange {
   readonly min: number;
@@ -164,5 +165,15 @@ export interface WatermarksMessage {
   readonly marks: readonly Watermark[];
 }
 
-export const CALLS = ['hello', 'ops', 'push', 'chunks', 'wants', 'put-chunks', 'watermarks', ...CUT_CALLS] as const;
+export const CALLS = [
+  'hello',
+  'ops',
+  'push',
+  'chunks',
+  'wants',
+  'put-chunks',
+  'watermarks',
+  ...CUT_CALLS,
+  ...DIGEST_CALLS,
+] as const;
 export type CallName = (typeof CALLS)[number];

@@ -8,6 +8,7 @@ import {
   type Clock,
   type Evicted,
   type Fenced,
+  type Integrity,
   type Lifecycle,
   type Logger,
   type PeerAddress,
@@ -20,12 +21,14 @@ import {
   type Timers,
   type Transport,
 } from '../contracts/index.ts';
+import type { Auditor } from '../engine/auditor.ts';
 import type { WantedBytes } from '../engine/healing.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import type { Replica } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { Bootstrap, describe } from './bootstrap.ts';
 import { Callers } from './callers.ts';
+import type { DigestPeer } from './digest-source.ts';
 import type { EvictedFact, FencedFact, Handshake, OnFact, ReplicationFact } from './facts.ts';
 import { Fetcher } from './fetcher.ts';
 import { createInbox } from './inbox.ts';
@@ -36,11 +39,13 @@ import { LeaseKeeper } from './lease-keeper.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
 import { Peer } from './peer.ts';
 import type { SiteReport } from './protocol.ts';
+import { RootCheck } from './root-check.ts';
 import { Server } from './server.ts';
 import type { SiteContext } from './site-context.ts';
 import type { Frontier } from './stability.ts';
 import type { ReplicationState } from './state.ts';
 import { lacking, peerStatus } from './status.ts';
+import type { DigestPeers } from './validator.ts';
 import { Wakeup } from './wakeup.ts';
 import { createWatermarks } from './watermarks.ts';
 
@@ -71,6 +76,8 @@ export interface ReplicationDeps {
   readonly state: ReplicationState;
   /** Snapshots and leases; without them peers get ops alone. */
   readonly kept?: Kept;
+  /** Its digest; without one nothing is compared with peers. */
+  readonly auditor?: Auditor;
   readonly options?: Partial<ReplicationOptions>;
   /** Must not throw. A fact that goes on is told once. */
   readonly onFact: OnFact;
@@ -78,7 +85,7 @@ export interface ReplicationDeps {
   readonly onHandshake?: (handshake: Handshake) => void;
 }
 
-export interface Replication extends Lifecycle {
+export interface Replication extends Lifecycle, DigestPeers {
   /** Call it at every commit: those who wait for ops hear at once. Cheap; before `open` and after `close` nothing happens. */
   wake(): void;
   /** Every configured peer was asked who it is, whatever came of it. */
@@ -112,6 +119,7 @@ class SiteReplication implements Replication {
   readonly #site: SiteContext;
   readonly #commits: Wakeup;
   readonly #bootstrap: Bootstrap;
+  readonly #rootCheck: RootCheck;
   readonly #abort = new AbortController();
   readonly #told = new Set<string>();
   readonly #peers = new Map<SiteId, Peer>();
@@ -125,6 +133,7 @@ class SiteReplication implements Replication {
     this.#commits = new Wakeup(deps.ports.timers);
     this.#site = this.#context({ ...DEFAULT_OPTIONS, ...deps.options });
     this.#bootstrap = new Bootstrap(this.#site);
+    this.#rootCheck = new RootCheck(this.#site);
   }
 
   async open(): Promise<void> {
@@ -139,6 +148,7 @@ class SiteReplication implements Replication {
       this.#peers.set(address.site, peer);
       peer.open();
     }
+    this.#rootCheck.open(() => this.#peers.values());
   }
 
   close(): Promise<void> {
@@ -152,6 +162,14 @@ class SiteReplication implements Replication {
 
   async greeted(): Promise<void> {
     await Promise.all([...this.#peers.values()].map((peer) => peer.attempted()));
+  }
+
+  peerSites(): readonly SiteId[] {
+    return [...this.#peers.keys()];
+  }
+
+  async askDigests(name: SiteId, signal: AbortSignal): Promise<DigestPeer> {
+    return this.#peer(name).digests(signal);
   }
 
   fetchChunk(chunk: WantedBytes): Promise<boolean> {
@@ -214,10 +232,16 @@ class SiteReplication implements Replication {
         oldestSeconds: Math.max(0, oldestMs) / 1000,
       },
       fetch: fetched,
+      integrity: this.#integrity(),
       ...(this.#fenced === undefined ? {} : { fenced: fencedOf(this.#fenced) }),
       ...(this.#evicted === undefined ? {} : { evicted: evictedOf(this.#evicted) }),
       ...(stable === undefined ? {} : { stable }),
     };
+  }
+
+  #integrity(): Integrity {
+    const { damaged, repaired } = this.#deps.auditor?.damage() ?? { damaged: 0, repaired: 0 };
+    return { peers: this.#rootCheck.status(), damagedChunks: damaged, repairedChunks: repaired };
   }
 
   async #close(): Promise<void> {
@@ -226,6 +250,7 @@ class SiteReplication implements Replication {
     this.#site.fetcher.wantsChanged.notify();
     await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
     await this.#site.fetcher.close();
+    await this.#rootCheck.close();
   }
 
   #peer(name: SiteId): Peer {
@@ -271,7 +296,7 @@ class SiteReplication implements Replication {
   }
 
   #context(options: ReplicationOptions): SiteContext {
-    const { replica, self, ports, state, kept } = this.#deps;
+    const { replica, self, ports, state, kept, auditor } = this.#deps;
     const { clock, logger } = ports;
     const { maxClockDriftMs } = options;
     const peers = this.#deps.peers.map(({ site }) => site);
@@ -298,6 +323,7 @@ class SiteReplication implements Replication {
       replica,
       state,
       kept,
+      auditor,
       leases: new LeaseKeeper({ leases: kept?.leases, clock, logger, leaseTtlMs }),
       joining: new Joining({ replica, state, inbox, ...ports, joinWaitMs }),
       inbox,

@@ -13,6 +13,7 @@ import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
 import type { ReplicationOptions } from './options.ts';
 import { CutDesk } from './serve-cuts.ts';
+import { DigestDesk } from './serve-digest.ts';
 import type { SiteContext } from './site-context.ts';
 import { CALLS, negotiate, PROTOCOL, requireVersion, type CallName, type WatermarksMessage } from './protocol.ts';
 
@@ -35,12 +36,17 @@ export class Server {
     'cut-pages': (call) => this.#cuts.pages(call),
     'cut-release': (call) => this.#cuts.release(call),
     lease: (call) => this.#cuts.lease(call),
+    digest: (call) => this.#digests.digest(call),
+    'digest-entities': (call) => this.#digests.digestEntities(call),
+    entities: (call) => this.#digests.entities(call),
   };
   readonly #cuts: CutDesk;
+  readonly #digests: DigestDesk;
 
   constructor(site: SiteContext) {
     this.#site = site;
     this.#cuts = new CutDesk(site);
+    this.#digests = new DigestDesk(site.auditor);
   }
 
   async *serve(call: IncomingCall): Answer {

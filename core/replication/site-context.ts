@@ -1,5 +1,6 @@
 /** What every part of a site's replication works with. */
 import type { Clock, Logger, PeerIdentity, Random, Timers } from '../contracts/index.ts';
+import type { Auditor } from '../engine/auditor.ts';
 import type { Replica } from '../engine/replica.ts';
 import type { Callers } from './callers.ts';
 import type { FencedFact, Handshake, OnFact } from './facts.ts';
@@ -24,6 +25,8 @@ export interface SiteContext {
   readonly state: ReplicationState;
   /** Snapshots and leases; absent where the site has none. */
   readonly kept: Kept | undefined;
+  /** Its digest and what puts it right; absent where the site keeps none. */
+  readonly auditor: Auditor | undefined;
   readonly leases: LeaseKeeper;
   readonly joining: Joining;
   readonly callers: Callers;

@@ -70,7 +70,7 @@ describe('a damaged chunk', () => {
           (await locatorsOf(b)).every((locator) => !lost.includes(locator)),
           'nothing refers to what is bad',
         );
-        const { damaged, repaired } = b.engine.healing.counters();
+        const { damaged, repaired } = b.engine.auditor.damage();
         assert.deepEqual([damaged, repaired], [lost.length, lost.length]);
         assert.equal(await b.chunkCount(), (await locatorsOf(b)).length, 'what was bad is given back');
       });

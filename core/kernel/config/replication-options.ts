@@ -22,6 +22,7 @@ const REPLICATION_OPTIONS = {
   sendBytesPerSecond: number(0, Number.MAX_SAFE_INTEGER, 'pushed to each peer; 0: no limit'),
   callsPerPeer: number(4, 10_000, 'calls that one peer may have running here'),
   chunkCallsPerPeer: number(1, 64, 'chunk requests running at one peer'),
+  validateIntervalMs: number(0, 31 * 86_400_000, 'between background comparisons with each peer, at most; 0: none'),
   fetchMaxBytes: number(MIB, 1024 * MIB, 'bytes of chunks asked for and not yet stored'),
   snapshotMinOps: number(100, 1_000_000_000, 'this many ops behind a peer, most of all: take its snapshot instead'),
   joinWaitMs: number(0, 600_000, 'an empty site looks for its peers this long before it works alone'),
