@@ -26,6 +26,8 @@ const KEEP_ALIVE_MS = 75_000;
 /** What a refused caller may still send, and for how long, before it is cut: enough that it gets to read why. */
 const REFUSED_MAX_BYTES = 256 * 1024;
 const REFUSED_MAX_MS = 2000;
+/** How node tells that a caller died or was cut off: no garbage, and no news, since links break. */
+const BROKEN_OFF: ReadonlySet<string> = new Set(['ECONNRESET', 'HPE_INVALID_EOF_STATE']);
 
 export class HttpListener {
   readonly #options: ListenerOptions;
@@ -44,7 +46,7 @@ export class HttpListener {
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     server.on('request', (request, response) => handle(new NodeIncoming(request, response, timers)));
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      if (error.code !== 'ECONNRESET') garbage(error.code ?? error.name, remoteOf(socket));
+      if (!BROKEN_OFF.has(error.code ?? '')) garbage(error.code ?? error.name, remoteOf(socket));
       socket.destroy();
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
