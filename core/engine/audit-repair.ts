@@ -15,9 +15,9 @@ import type { Discrepancies } from './audit.ts';
 import { forgetBucket, saveBucket } from './bucket-state.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import { readsOf, type CutEntity, type VersionEntity } from './cut-entities.ts';
-import { toggleLeaf, versionDigest, type Digest } from './digest.ts';
+import { keyLeaf, toggleLeaf, versionDigest, type Digest } from './digest.ts';
 import type { EntityPath } from './digest-tree.ts';
-import { addCounts, setHead } from './heads.ts';
+import { addCounts, addVersions, setHead } from './heads.ts';
 import { KeyState } from './key-state.ts';
 import { conflictKey, conflictPrefix, headKey, oplogKey, tupleRange, versionKey, versionPrefix } from './keys.ts';
 import { mergeEntity } from './merge-entity.ts';
@@ -99,8 +99,15 @@ function repairOne(context: CommitContext, { at, theirs, isProven }: Repair): re
     }
     case 'version': {
       const versions = theirs.filter((entity) => entity.kind === 'version');
+      const isLost = (entity: CutEntity): boolean => entity.kind === 'version' && !entity.live;
       mend(context, at);
-      mergeAll(context, theirs);
+      mergeAll(
+        context,
+        theirs.filter((entity) => !isLost(entity)),
+      );
+      // only a key with a head knows which conflicts it has
+      mend(context, at);
+      mergeAll(context, theirs.filter(isLost));
       if (isProven) dropOthers(context, at, new Set(versions.map(({ version }) => version.stamp)));
       return versions.flatMap((entity) => (overwrite(context, entity, isProven) ? [] : [entity.version.stamp]));
     }
@@ -119,37 +126,49 @@ interface ObjectKey {
 const keyState = ({ txn, effects }: CommitContext, { bucket, key }: ObjectKey): KeyState =>
   new KeyState({ txn, effects, newest: false }, bucket, key);
 
-/** A key that lost its head row gets the newest version that is left, and its open conflicts are counted anew. */
+/**
+ * A head that is lost is replaced by the newest version that is left, and what a head knows of its key is looked up anew. A null
+ * version among the older ones is found through the head alone: it was not counted while that did not name it.
+ */
 function mend({ txn }: CommitContext, { bucket, key }: ObjectKey): void {
-  const head = txn.record<HeadRecord>(headKey(bucket, key));
-  const open = txn.scan({ space: 'conflicts', ...tupleRange(conflictPrefix(bucket, key)), limit: OLDER_MAX });
-  const { conflicts: known = 0, ...rest } = head ?? { conflicts: open.length };
-  if (head) {
-    const counted = open.length > 0 ? { ...rest, conflicts: open.length } : rest;
-    if (known !== open.length) setHead(txn, bucket, key, head, counted as HeadRecord);
-    return;
-  }
-  const range = { space: 'versions' as const, ...tupleRange(versionPrefix(bucket, key)), limit: OLDER_MAX };
-  const [next, ...older] = txn.scan(range).map(({ value }) => decodeRecord<VersionRecord>(value));
-  if (!next) return;
-  txn.remove(versionKey(bucket, key, next.stamp));
-  const isOpen = txn.get(conflictKey(bucket, key, next.stamp)) !== undefined;
-  if (isOpen) txn.remove(conflictKey(bucket, key, next.stamp));
-  const left = open.length - (isOpen ? 1 : 0);
-  const nullStamp = next.nullVersion ? undefined : older.find(({ nullVersion }) => nullVersion)?.stamp;
-  setHead(txn, bucket, key, undefined, {
-    ...next,
-    ...(isOpen ? {} : { seen: true as const }),
-    ...(left > 0 ? { conflicts: left } : {}),
+  const before = txn.record<HeadRecord>(headKey(bucket, key));
+  const older = olderVersions(txn, { bucket, key });
+  const [newest] = older;
+  const head = before ?? newest;
+  if (!head) return;
+  if (!before) txn.remove(versionKey(bucket, key, head.stamp));
+  const openKey = conflictKey(bucket, key, head.stamp);
+  const isSeen = before ? before.seen : txn.get(openKey) === undefined;
+  if (!before && !isSeen) txn.remove(openKey);
+  const range = { space: 'conflicts' as const, ...tupleRange(conflictPrefix(bucket, key)), limit: OLDER_MAX };
+  const open = txn.scan(range).length;
+  const nulls = older.filter(({ nullVersion }) => nullVersion);
+  const { stamp: nullStamp } = (!head.nullVersion && nulls.find(({ stamp }) => stamp !== head.stamp)) || {};
+  const { nullStamp: known, conflicts: _, seen: __, ...rest }: HeadRecord = head;
+  const next: HeadRecord = {
+    ...rest,
+    ...(isSeen ? { seen: true as const } : {}),
+    ...(open > 0 ? { conflicts: open } : {}),
     ...(nullStamp === undefined ? {} : { nullStamp }),
-  });
+  };
+  setHead(txn, bucket, key, before, next);
+  const found = before ? (known === nullStamp ? undefined : nullStamp) : head.nullVersion ? head.stamp : nullStamp;
+  const appeared = nulls.find(({ stamp }) => stamp === found);
+  if (!appeared) return;
+  toggleLeaf(txn, keyLeaf(bucket, key), versionDigest(bucket, key, appeared, true));
+  addVersions(txn, bucket, 1, appeared.content?.size ?? 0);
+}
+
+/** Newest first. */
+function olderVersions(txn: CommitContext['txn'], { bucket, key }: ObjectKey): readonly VersionRecord[] {
+  const range = { space: 'versions' as const, ...tupleRange(versionPrefix(bucket, key)), limit: OLDER_MAX };
+  return txn.scan(range).map(({ value }) => decodeRecord<VersionRecord>(value));
 }
 
 /** Versions that the peer lacks and that this site never had, as its own digest proves. */
 function dropOthers(context: CommitContext, at: ObjectKey, theirs: ReadonlySet<Stamp>): void {
   for (let state = keyState(context, at); ; state = keyState(context, at)) {
-    const range = { space: 'versions' as const, ...tupleRange(versionPrefix(at.bucket, at.key)), limit: OLDER_MAX };
-    const older = context.txn.scan(range).map(({ value }) => decodeRecord<VersionRecord>(value));
+    const older = olderVersions(context.txn, at);
     const live = [...(state.head ? [state.head] : []), ...older].find(({ stamp }) => !theirs.has(stamp));
     const lost = state.conflicts().find(({ stamp, record }) => record.loser && !theirs.has(stamp));
     if (live) endVersion(state, live);
