@@ -116,10 +116,10 @@ export interface Auth extends Lifecycle {
   authenticate(request: AuthRequest): Promise<Authenticated>;
   /**
    * Headers that make a request this principal's own, for a site that hands it on to another one: `headers` are all that will be sent, `host` and
-   * `x-amz-content-sha256` included. Absent, or without credentials to sign with: the request goes as it is. Rejects `Unauthenticated` when the
-   * principal's credentials are gone.
+   * `x-amz-content-sha256` included. None for a principal without credentials, and where `supports.signatures` is false. Rejects `Unauthenticated`
+   * when the principal's credentials are gone.
    */
-  sign?(
+  sign(
     request: Pick<AuthRequest, 'method' | 'rawPath' | 'rawQuery' | 'headers'>,
     principal: Principal,
   ): Promise<Readonly<Record<string, string>>>;

@@ -10,6 +10,7 @@ import { bodyTests } from './auth/bodies.ts';
 import { accepts, refusal, toKit, type AuthKit, type AuthKitOptions } from './auth/kit.ts';
 import { policyTests, principalOf } from './auth/policies.ts';
 import { signatureTests } from './auth/signatures.ts';
+import { signingTests } from './auth/signing.ts';
 import { signHeader } from './auth/signer.ts';
 import { vectorTests } from './auth/vectors.ts';
 import { createAuthWorld, EXAMPLE_TIME_MS, WHO, type AuthWorld } from './auth/world.ts';
@@ -35,6 +36,7 @@ export function authConformance(options: AuthKitOptions): void {
     create: () => options.create(createAuthWorld()),
     operations: {
       authenticate: (auth) => auth.authenticate(SIGNED),
+      sign: (auth) => auth.sign(SIGNED, QUESTION.principal),
       authorize: async (auth) => auth.authorize(QUESTION),
       ...(supports.policies ? { validatePolicy: async (auth: Auth) => auth.validatePolicy(POLICY, 'b') } : {}),
     },
@@ -43,6 +45,7 @@ export function authConformance(options: AuthKitOptions): void {
   if (supports.signatures) vectorTests(kit);
   if (supports.signatures) signatureTests(kit);
   else withoutSignatures(kit);
+  signingTests(kit);
   if (supports.framedPayloads) bodyTests(kit);
   if (supports.policies) policyTests(kit);
   else withoutPolicies(kit);

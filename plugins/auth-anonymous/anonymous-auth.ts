@@ -36,6 +36,10 @@ export function createAnonymousAuth(options: AnonymousOptions): Auth {
       requireOpen();
       return { scheme: 'anonymous', principal, payload: payloadOf(headers) };
     },
+    async sign() {
+      requireOpen();
+      return {};
+    },
     authorize({ action }) {
       requireOpen();
       return decide(options.policy, action);

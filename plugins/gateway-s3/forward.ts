@@ -131,7 +131,7 @@ async function outgoingRequest(
   const { method, principal, signal } = request;
   // Length is between the two of us: a connection may frame the body as it likes.
   const { 'content-length': length, ...signable } = headers;
-  const signed = await auth.sign?.({ method, rawPath, rawQuery, headers: signable }, principal);
+  const signed = await auth.sign({ method, rawPath, rawQuery, headers: signable }, principal);
   return {
     origin,
     method,

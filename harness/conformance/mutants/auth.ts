@@ -219,5 +219,14 @@ export const authMutants: readonly AuthMutant[] = [
     },
   })),
   broken('takes any policy', () => ({ validatePolicy: () => undefined })),
+  broken('signs no header that was there', (auth) => ({
+    sign: ({ headers, ...rest }, principal) => {
+      const { host = [] } = headers;
+      return auth.sign({ ...rest, headers: { host } }, principal);
+    },
+  })),
+  broken('signs the path decoded', (auth) => ({
+    sign: (request, principal) => auth.sign({ ...request, rawPath: decodeURIComponent(request.rawPath) }, principal),
+  })),
   broken('answers after close', (auth) => ({ close: async () => undefined, authenticate: auth.authenticate })),
 ];
