@@ -34,13 +34,15 @@ export interface CutOptions {
   readonly cutId?: string;
   readonly pageEntities?: number;
   readonly batchEntities?: number;
+  /** What the reader has: a site that is half filled with that may be read. */
+  readonly knows?: VersionVector;
   /** Throws before the page of this number is given, as a broken link does. */
   readonly breaksAt?: number;
 }
 
 /** A snapshot of one store as another reads it, over the wire's JSON. */
 export async function sourceOf(store: MetaStore, options: CutOptions = {}): Promise<CutSource & AsyncDisposable> {
-  const pinned = await openCut(store);
+  const pinned = await openCut(store, options.knows);
   let pages = 0;
   return {
     cut: { cutId: options.cutId ?? 'cut', ...pinned.cut },
@@ -56,6 +58,10 @@ export async function sourceOf(store: MetaStore, options: CutOptions = {}): Prom
 /** Merges a snapshot of `from` into `to`. */
 export async function mergeInto(to: MetaStore, from: MetaStore, options: CutOptions = {}): Promise<void> {
   await using source = await sourceOf(from, options);
+  await mergeFrom(to, source, options);
+}
+
+export async function mergeFrom(to: MetaStore, source: CutSource, options: CutOptions = {}): Promise<void> {
   const committer = committerOf(to);
   const { batchEntities } = options;
   const deps = { metaStore: to, committer, clock: CLOCK, maxClockDriftMs: MAX_CLOCK_DRIFT_MS };

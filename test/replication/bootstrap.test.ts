@@ -2,9 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { trimmedKey } from '../../core/engine/keys.ts';
-import { transact } from '../../core/engine/txn.ts';
-import { joinVectors } from '../../core/engine/vector.ts';
 import { noise } from '../engine/whole-site.ts';
 import { Cluster } from './fixtures/cluster.ts';
 import {
@@ -16,42 +13,9 @@ import {
   type EngineSiteOptions,
 } from './fixtures/engine-site.ts';
 
+import { equalEverywhere, forget, remove, settled, stopAll, until } from './fixtures/settling.ts';
+
 const SMALL: EngineSiteOptions = { engine: { batchEntities: 3, keepOps: 0 } };
-
-async function settled(cluster: Cluster, ...sites: readonly EngineSite[]): Promise<void> {
-  for (let round = 0; round < 200; round++) {
-    await cluster.time.run(500);
-    const all = await Promise.all(
-      sites.map(async ({ replica, engine }) => ({
-        vector: Object.entries((await replica.cut()).vector).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-        isBusy: engine.replicaState.bootstrapping() || (await replica.pending(1)).length > 0,
-      })),
-    );
-    const vectors = new Set(all.map(({ vector }) => JSON.stringify(vector)));
-    if (vectors.size === 1 && all.every(({ isBusy }) => !isBusy)) return;
-  }
-  assert.fail(
-    `not settled: ${JSON.stringify(await Promise.all(sites.map((site) => site.replication.status())), null, 1)}`,
-  );
-}
-
-async function equalEverywhere(...sites: readonly EngineSite[]): Promise<void> {
-  const [first, ...others] = await Promise.all(sites.map((site) => site.dump()));
-  for (const other of others) assert.equal(other, first);
-}
-
-/** Takes the oplog away, as trimming does. */
-async function trim({ metaStore, replica }: EngineSite): Promise<void> {
-  const { vector } = await replica.cut();
-  const ops = await metaStore.scan({ space: 'oplog', limit: 10_000 });
-  await transact(metaStore, { keys: [trimmedKey] }, (txn) => {
-    for (const { key } of ops) txn.remove({ space: 'oplog', key });
-    txn.put(trimmedKey, joinVectors(txn.record(trimmedKey) ?? {}, vector));
-  });
-}
-
-const rm = (cluster: Cluster, { objects }: EngineSite, key: string): Promise<unknown> =>
-  drive(cluster, objects.deleteObject({ bucket: BUCKET, key, owner: 'owner' }));
 
 /** A site with some history, all of it trimmed. */
 async function source(cluster: Cluster, options: EngineSiteOptions = SMALL): Promise<EngineSite> {
@@ -59,22 +23,9 @@ async function source(cluster: Cluster, options: EngineSiteOptions = SMALL): Pro
   await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
   for (let i = 0; i < 12; i++) await waw.put(`key-${i}`, noise(i * 700, i));
   await waw.put('gone', noise(3000, 99));
-  await rm(cluster, waw, 'gone');
-  await trim(waw);
+  await remove(cluster, waw, 'gone');
+  await forget(waw);
   return waw;
-}
-
-async function stopAll(...sites: readonly EngineSite[]): Promise<void> {
-  for (const site of sites) await site.stop();
-}
-
-/** Runs until `done`, in steps of virtual milliseconds. */
-async function until(cluster: Cluster, done: () => boolean | Promise<boolean>, stepMs = 20): Promise<void> {
-  for (let step = 0; step < 2000; step++) {
-    if (await done()) return;
-    await cluster.time.run(stepMs);
-  }
-  assert.fail('it never happened');
 }
 
 const bothWays = (cluster: Cluster, what: 'cut' | 'heal'): void => {
@@ -123,11 +74,11 @@ describe('a gap', () => {
     await settled(cluster, waw, ber);
     bothWays(cluster, 'cut');
     for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(900, 50 + i));
-    await rm(cluster, waw, 'key-10');
+    await remove(cluster, waw, 'key-10');
     for (let i = 0; i < 9; i += 2) await ber.put(`key-${i}`, noise(900, 70 + i));
     await ber.put('only-here', noise(5000, 3));
-    await rm(cluster, ber, 'key-11');
-    await trim(waw);
+    await remove(cluster, ber, 'key-11');
+    await forget(waw);
     bothWays(cluster, 'heal');
     cluster.network.breaks = { name: 'cut-pages', afterFrames: 3 };
     await until(cluster, () => cluster.network.breaks === undefined, 1);
@@ -181,7 +132,7 @@ describe('a snapshot that is interrupted', () => {
       await equalEverywhere(waw, ber);
       await ber.stop();
       // members record themselves: the next one shall need a snapshot too
-      await trim(waw);
+      await forget(waw);
     }
     assert.ok(pages >= 6, `${pages} pages`);
     await waw.stop();
@@ -194,7 +145,7 @@ describe('a snapshot that is interrupted', () => {
     const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
     await halfWay(cluster, ber);
     await waw.put('key-3', noise(60, 9));
-    await rm(cluster, waw, 'key-0');
+    await remove(cluster, waw, 'key-0');
     await waw.stop();
     const again = await joinEngine(cluster, 'waw', [], { ...SMALL, stores });
     bothWays(cluster, 'heal');
