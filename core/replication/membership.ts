@@ -23,7 +23,7 @@ import type { Watermarks } from './watermarks.ts';
 export interface MembershipDeps {
   readonly self: PeerIdentity;
   readonly replica: Pick<Replica, 'cut'>;
-  readonly state: ReplicationState;
+  readonly state: Pick<ReplicationState, 'memberRegisters' | 'join' | 'removeMembers'>;
   readonly watermarks: Pick<Watermarks, 'lastReport'>;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -101,6 +101,16 @@ describe('causal order', () => {
     const reports = await Promise.all(ops.map((op) => inbox.receive(wire([op]))));
     assert.deepEqual([reports.every(({ applied }) => applied === 1), replica.vector[waw.origin]], [true, 30]);
   });
+
+  test('what a removed site brings is refused whole, and blames no op: a member may bring the same', async () => {
+    const { model, inbox, replica } = rig();
+    const waw = model('waw');
+    const ops = wire([put(waw, 'a'), put(waw, 'b')]);
+    replica.removed.add(waw.origin);
+    await rejectsWith('Conflict', () => inbox.receive(ops, { via: waw.origin }));
+    assert.deepEqual([replica.vector, inbox.quarantine()], [{}, []]);
+    assert.equal((await inbox.receive(ops, { via: 'lon.0123456789abcdef' })).applied, 2);
+  });
 });
 
 describe('clocks (rule 11)', () => {

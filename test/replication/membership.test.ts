@@ -2,9 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { coversDot } from '../../core/engine/vector.ts';
-import { Cluster } from './fixtures/cluster.ts';
+import { coversDot, coversVector } from '../../core/engine/vector.ts';
+import { CALLS } from '../../core/replication/protocol.ts';
+import { MemoryTransport } from '../../plugins/transport-memory/transport.ts';
+import { Cluster, hiddenFrom } from './fixtures/cluster.ts';
 import { drive } from './fixtures/engine-site.ts';
+import { silentLogger } from '../engine/fake-stores.ts';
+import { Membership } from '../../core/replication/membership.ts';
+import { DEFAULT_OPTIONS } from '../../core/replication/options.ts';
+import { fixedMembers } from './fixtures/registers.ts';
 import { boot, createBucket, type MemberSite } from './fixtures/member-site.ts';
 
 const SECOND = 1000;
@@ -16,8 +22,7 @@ async function settled(cluster: Cluster, ...sites: readonly MemberSite[]): Promi
   for (let round = 0; round < 120; round++) {
     await cluster.time.run(SECOND);
     const vectors = await Promise.all(sites.map(async ({ engine }) => engine.vector()));
-    const texts = vectors.map((vector) => JSON.stringify(Object.entries(vector).toSorted()));
-    if (new Set(texts).size === 1) return;
+    if (vectors.every((one) => vectors.every((other) => coversVector(one, other)))) return;
   }
   assert.fail('not settled after two minutes');
 }
@@ -182,6 +187,53 @@ describe('a removed member', () => {
     await drive(cluster, cluster.stop());
   });
 
+  test('gets no answer but that, whatever it calls', async () => {
+    const cluster = new Cluster();
+    const [waw, , lon] = (await mesh(cluster, 'waw', 'ber', 'lon')) as [MemberSite, MemberSite, MemberSite];
+    await lon.stop();
+    await evict(cluster, waw, 'lon');
+    const transport = new MemoryTransport(hiddenFrom(cluster.hub));
+    await transport.open();
+    await transport.listen({ site: 'lon', origin: lon.origin }, async function* () {});
+    const link = transport.dial({ site: 'waw', url: 'memory://hub/waw' });
+    for (const name of CALLS) {
+      const answer = link.call(name, Buffer.from('whatever'))[Symbol.asyncIterator]().next();
+      await assert.rejects(
+        drive(cluster, answer),
+        {
+          code: 'Conflict',
+          details: { reason: 'evicted', origin: lon.origin, knownSeq: 1 },
+        },
+        name,
+      );
+    }
+    await drive(cluster, cluster.stop());
+  });
+
+  test('brings nothing more, pulled or pushed, into a session that was open', async () => {
+    for (const dials of ['waw', 'lon'] as const) {
+      const cluster = new Cluster();
+      const waw = await cluster.join({
+        site: 'waw',
+        replica: cluster.model('waw'),
+        peers: dials === 'waw' ? ['lon'] : [],
+      });
+      const lon = await cluster.join({
+        site: 'lon',
+        replica: cluster.model('lon'),
+        peers: dials === 'lon' ? ['waw'] : [],
+      });
+      lon.replica.put('a', []);
+      assert.ok(await cluster.time.until(() => waw.replica.vector[lon.replica.origin] === 1, 60_000));
+      waw.replica.removed.add(lon.replica.origin);
+      lon.replica.put('b', []);
+      await cluster.time.run(60_000);
+      assert.equal(waw.replica.vector[lon.replica.origin], 1);
+      assert.deepEqual((await waw.replication.status()).quarantine, []);
+      await cluster.stop();
+    }
+  });
+
   test('hears it also when it calls nobody, from whoever calls it', async () => {
     const cluster = new Cluster();
     const waw = await boot(cluster, 'waw', ['ber']);
@@ -195,7 +247,7 @@ describe('a removed member', () => {
 
   test('writes nothing once it has applied its own removal, and cannot record itself again', async () => {
     const cluster = new Cluster();
-    const [waw, ber, lon] = (await mesh(cluster, 'waw', 'ber', 'lon')) as [MemberSite, MemberSite, MemberSite];
+    const [waw, , lon] = (await mesh(cluster, 'waw', 'ber', 'lon')) as [MemberSite, MemberSite, MemberSite];
     const have = await lon.engine.vector();
     isolate(cluster, 'waw', 'lon');
     isolate(cluster, 'ber', 'lon');
@@ -277,6 +329,32 @@ describe('an earlier incarnation', () => {
     await gossiped(cluster);
     assert.ok((await waw.replication.frontier())?.vector[again.origin]);
     await drive(cluster, cluster.stop());
+  });
+
+  test('stays until we have what any peer in reach has of it', async () => {
+    const cluster = new Cluster();
+    const ghost = 'ber.0000000000000001';
+    const replica = cluster.model('ber', { incarnation: '0000000000000002' });
+    const removed: string[] = [];
+    const membership = new Membership({
+      self: { site: 'ber', origin: replica.origin },
+      replica,
+      state: {
+        ...fixedMembers(() => [replica.origin, ghost]),
+        removeMembers: async (origins) => void removed.push(...origins),
+      },
+      watermarks: { lastReport: () => undefined },
+      clock: cluster.time.clock,
+      logger: silentLogger,
+      options: DEFAULT_OPTIONS,
+      onEvicted: () => assert.fail('nobody was removed'),
+    });
+    for (const theirs of [3, 3, 0]) {
+      assert.deepEqual(removed, []);
+      await membership.tend({ [ghost]: theirs });
+      await cluster.time.run(120 * SECOND);
+    }
+    assert.deepEqual(removed, [ghost]);
   });
 
   test('is left alone while it reports: two sites live under one id, and neither is to end the other', async () => {

@@ -107,25 +107,46 @@ describe('the stable frontier', () => {
     assert.equal(frontier(b.origin, 'd.0000000000000000'), undefined);
     assert.equal(frontier(b.origin, c.origin), undefined);
     assert.deepEqual(frontier(b.origin), { vector: own.vector, hlc: b.hlc });
+    const cluster = { registers: registersOf([own.origin, b.origin]), peers: [] };
+    const unknown = { ...own, vector: { ...own.vector, 'f.0000000000000000': 1 } };
+    assert.equal(stableFrontier(unknown, cluster, marks), undefined, 'somebody has ops here and no record');
+    const removed = { registers: registersOf([b.origin], [own.origin]), peers: [] };
+    assert.equal(stableFrontier(own, removed, marks), undefined, 'who was removed hears of no others');
   });
 });
 
 describe('watermarks', () => {
+  test('those of an origin that was removed are forgotten, once, and not let in again', async () => {
+    const { marks, time, store, removed } = rig();
+    await marks.receive([mark(at(time, 1), {})]);
+    assert.equal(marks.lastReport(BER), at(time, 1));
+    removed.push(BER);
+    assert.deepEqual(
+      (await marks.report()).map(({ origin }) => origin),
+      ['waw.0123456789abcdef'],
+    );
+    assert.equal(store.size, 0);
+    await marks.receive([mark(at(time, 2), {})]);
+    assert.deepEqual([store.size, marks.lastReport(BER)], [0, undefined]);
+  });
+
   function rig(saved: readonly Watermark[] = []) {
     const time = new VirtualTime();
     const replica = new ModelReplica('waw', { wallMs: () => time.clock.wallMs() });
     const store = new Map(saved.map((mark) => [mark.origin, mark]));
     const flags = { bootstrapping: false };
+    const removed: Origin[] = [];
     const state: ReplicationState = {
       tick: () => replica.cut(),
       loadWatermarks: async () => [...store.values()],
       saveWatermarks: async (marks) => marks.forEach((mark) => store.set(mark.origin, mark)),
       forgetPeers: async (origins) => origins.forEach((origin) => store.delete(origin)),
       ...fixedMembers(() => [replica.origin, BER]),
+      memberRegisters: async () => registersOf([replica.origin, BER], removed),
       bootstrapping: () => flags.bootstrapping,
     };
     const deps = { replica, state, clock: time.clock, logger: silentLogger, maxClockDriftMs: 60_000, peers: [] };
-    return { time, replica, store, flags, deps, marks: createWatermarks(deps) };
+    return { time, replica, store, flags, removed, deps, marks: createWatermarks(deps) };
   }
   const BER = 'ber.0123456789abcdef';
   const mark = (hlc: Hlc, vector: VersionVector): Watermark => ({ origin: BER, hlc, vector });
