@@ -4,6 +4,13 @@
  * Every answer to a write carries `x-skerry-causality`, a token of the state that includes the write. Whoever sends the token with a request, to any
  * site, is answered from a state that includes it. Share one `CausalSession` among the clients of one user; hand `session.token` on with whatever
  * makes others read (a message, a redirect, a row in a database), and they `observe` it.
+ *
+ *     const session = new CausalSession();
+ *     for (const client of [warsaw, berlin]) session.attach(client);
+ *     await warsaw.send(new PutObjectCommand({ Bucket: 'photos', Key: 'cat.jpg', Body }));
+ *     await berlin.send(new GetObjectCommand({ Bucket: 'photos', Key: 'cat.jpg' })); // that cat, wherever it was written
+ *
+ * Not for presigned links: the token would become a header that whoever opens the link has to send.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 
