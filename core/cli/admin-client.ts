@@ -19,6 +19,7 @@ import {
   type ResolvedConflict,
   type PulledOnce,
   type PushedOnce,
+  type Quarantined,
   type ReplicationStatus,
   type SiteStatus,
 } from '../contracts/index.ts';
@@ -98,6 +99,9 @@ export function adminClient(target: AdminTarget): AdminService {
     bootstrapFrom: async (site) =>
       call<BootstrapStatus>('POST', '/v1/replication/bootstrap', site === undefined ? {} : { from: site }),
     pushTo: async (site) => call<PushedOnce>('POST', peer(site, 'push')),
+    releaseQuarantined: async (origin) =>
+      call<Quarantined>('POST', `/v1/quarantine/${encodeURIComponent(origin)}/release`),
+    trustClock: async () => call<void>('POST', '/v1/clock/trust'),
     recover: async () => call<void>('POST', '/v1/replication/recover'),
     listMembers: async () => call<readonly MemberInfo[]>('GET', '/v1/members'),
     removeMember: async (name) => call<readonly MemberInfo[]>('DELETE', `/v1/members/${encodeURIComponent(name)}`),

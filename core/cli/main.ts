@@ -10,6 +10,8 @@ import { pluginsCommand } from './commands/plugins.ts';
 import { rebuildIndexCommand } from './commands/rebuild-index.ts';
 import { replConflictsCommand } from './commands/repl-conflicts.ts';
 import { replMembersCommand } from './commands/repl-members.ts';
+import { replQuarantineCommand } from './commands/repl-quarantine.ts';
+import { replRecoverCommand, replTrustClockCommand } from './commands/repl-recover.ts';
 import { replPromoteCommand } from './commands/repl-promote.ts';
 import { replBootstrapCommand } from './commands/repl-bootstrap.ts';
 import { replPullCommand, replPushCommand } from './commands/repl-transfer.ts';
@@ -37,6 +39,9 @@ const COMMANDS: readonly MakeCommand[] = [
   replPushCommand,
   replConflictsCommand,
   replPromoteCommand,
+  replQuarantineCommand,
+  replTrustClockCommand,
+  replRecoverCommand,
   replMembersCommand,
 ];
 

@@ -6,7 +6,7 @@ import type { PermissionPolicy } from './auth.ts';
 import type { PrimaryRole } from './conflict-resolver.ts';
 import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict } from './conflict-service.ts';
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
-import type { BootstrapStatus, PulledOnce, PushedOnce, ReplicationStatus } from './replication-status.ts';
+import type { BootstrapStatus, PulledOnce, PushedOnce, Quarantined, ReplicationStatus } from './replication-status.ts';
 import type { GcStatus, SpaceService } from './space-service.ts';
 
 export interface KeyInfo {
@@ -119,6 +119,13 @@ export interface AdminService extends SpaceService {
   bootstrapFrom(peer?: SiteId): Promise<BootstrapStatus>;
   /** Brings the peer everything that it lacks and takes now. */
   pushTo(peer: SiteId): Promise<PushedOnce>;
+  /**
+   * Lets in what is held back of an origin (rule 11). Ops stamped ahead of our clock take it along, here and at every site that lets them
+   * in: what is written from then on is stamped as far ahead. `NotFound` when nothing of the origin is held.
+   */
+  releaseQuarantined(origin: Origin): Promise<Quarantined>;
+  /** An operator vouches for the wall clock as it is now: writes that were refused since it jumped are accepted. */
+  trustClock(): Promise<void>;
   /**
    * An operator vouches that nothing was written here since a backup was put back: the site goes on as a new origin without a proof by
    * a peer (`Fenced.unproven`). `Conflict` when it does not wait for one, or when the histories are known to differ.

@@ -101,6 +101,8 @@ export function createAdminService({ engine, auth, replication, status, requestS
     pullFrom: async (peer) => running(replication).pullOnce(peer),
     bootstrapFrom: async (peer) => running(replication).bootstrapFrom(peer),
     pushTo: async (peer) => running(replication).pushOnce(peer),
+    releaseQuarantined: async (origin) => running(replication).release(origin),
+    trustClock: async () => running(replication).trustClock(),
     recover: async () => running(replication).recover(),
     async stop() {
       requestStop();

@@ -13,6 +13,7 @@ import {
   type Origin,
   type PulledOnce,
   type PushedOnce,
+  type Quarantined,
   type ReplicationStatus,
   type SiteId,
   type Timers,
@@ -22,7 +23,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { WantedBytes } from '../engine/healing.ts';
 import { originOf } from '../engine/stamp.ts';
 import { seqOf } from '../engine/vector.ts';
-import type { Handshake, ReplicationFact } from '../replication/facts.ts';
+import type { EvictedFact, Handshake, ReplicationFact } from '../replication/facts.ts';
 import type { Prover, Verdict } from '../replication/prover.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { Frontier } from '../replication/stability.ts';
@@ -60,6 +61,7 @@ export interface RenewingDeps {
 
 /** Why writes are refused; the first one is told. */
 interface Refusals {
+  clone?: string;
   fenced?: string;
   past?: string;
 }
@@ -149,6 +151,15 @@ export class RenewingReplication implements Replication {
     return this.#replication.joining();
   }
 
+  release(origin: Origin): Promise<Quarantined> {
+    return this.#replication.release(origin);
+  }
+
+  /** An operator vouches for the wall clock as it is now. */
+  trustClock(): void {
+    this.#deps.engine.keeping.clockGuard.trust();
+  }
+
   async status(): Promise<ReplicationStatus> {
     const status = await this.#replication.status();
     const [fenced, takesBack] = [this.#fenced, this.#past.lacking()];
@@ -159,22 +170,6 @@ export class RenewingReplication implements Replication {
       ...(fenced === undefined ? {} : { fenced: { ...fenced, ...(unproven.length === 0 ? {} : { unproven }) } }),
       ...(Object.keys(takesBack).length === 0 ? {} : { takesBack }),
     };
-  }
-
-  /**
-   * Goes on as a new origin although nothing of the past is lost: what was written under this one is at other sites, and no more
-   * is to be (an evicted site). Returns at once; writes are refused until it is done.
-   */
-  abandon(reason: string): void {
-    const { directory, engine } = this.#deps;
-    const was = originOf(directory.site, directory.incarnation);
-    this.#refuse('fenced', reason);
-    this.#do(async () => {
-      await this.#parts.close();
-      if (originOf(directory.site, directory.incarnation) === was)
-        await directory.renew(seqOf((await engine.replicaState.tick()).vector, was));
-      await this.#goOn(was);
-    });
   }
 
   /** `Conflict` unless the site stands still for want of a proof. */
@@ -191,7 +186,10 @@ export class RenewingReplication implements Replication {
   #begin(): [Replication, Lifecycle] {
     const made = this.#deps.replication({
       onFact: (fact) => this.#heard(fact),
-      onHandshake: ({ vector }) => this.#past.claimed(vector),
+      onHandshake: ({ vector, clockAgrees }) => {
+        if (clockAgrees) this.trustClock();
+        this.#past.claimed(vector);
+      },
     });
     return [made.part, this.#lifecycle(made)];
   }
@@ -205,20 +203,28 @@ export class RenewingReplication implements Replication {
   }
 
   #heard(fact: ReplicationFact): void {
-    if (fact.kind !== 'fenced' || this.#fenced !== undefined) return;
-    const { by, ownSeq, knownSeq, diverged } = fact;
-    this.#fenced = { by, ownSeq, knownSeq, diverged };
-    this.#refuse('fenced', reasonOf(fact));
     const { directory } = this.#deps;
     const was = originOf(directory.site, directory.incarnation);
-    this.#do(() => this.#recover(was));
+    if (fact.kind === 'fenced' && this.#fenced === undefined) {
+      const { by, ownSeq, knownSeq, diverged } = fact;
+      this.#fenced = { by, ownSeq, knownSeq, diverged };
+      this.#refuse('fenced', reasonOf(fact));
+      this.#do(() => this.#recover(was));
+    } else if (fact.kind === 'evicted' && this.#fenced === undefined) {
+      this.#refuse('fenced', `it was removed from the cluster, as ${fact.by} says`);
+      this.#do(() => this.#leave(was, fact));
+    } else if (fact.kind === 'duplicate-site' && fact.origins.every((origin) => origin === was))
+      this.#refuse(
+        'clone',
+        `another process writes as ${was}: stop the one whose data directory is a copy, restart the other`,
+      );
   }
 
   #refuse(why: keyof Refusals, reason: string | undefined): void {
     const { keeping } = this.#deps.engine;
     if (reason === undefined) delete this.#refusals[why];
     else this.#refusals[why] = reason;
-    const told = this.#refusals.fenced ?? this.#refusals.past;
+    const told = this.#refusals.clone ?? this.#refusals.fenced ?? this.#refusals.past;
     if (told === undefined) keeping.unfence();
     else keeping.fence(told);
   }
@@ -244,6 +250,21 @@ export class RenewingReplication implements Replication {
       await this.#parts.close();
       this.#prover = undefined;
       await directory.renew(verdict.knownSeq);
+    }
+    await this.#goOn(was);
+  }
+
+  /** Everything that it wrote is at other sites, or it stays as it is: what only it has is not to be lost. */
+  async #leave(was: Origin, { by, knownSeq }: EvictedFact): Promise<void> {
+    const { directory, engine } = this.#deps;
+    if (this.#abort.signal.aborted) return;
+    if (originOf(directory.site, directory.incarnation) === was) {
+      const ownSeq = seqOf((await engine.replicaState.tick()).vector, was);
+      const count = ownSeq - knownSeq;
+      if (count > 0)
+        return this.#refuse('fenced', `it was removed from the cluster, and ${by} lacks the last ${count} ops of it`);
+      await this.#parts.close();
+      await directory.renew(ownSeq);
     }
     await this.#goOn(was);
   }
@@ -274,6 +295,7 @@ export class RenewingReplication implements Replication {
   async #goOn(was: Origin): Promise<void> {
     const { directory, engine, logger } = this.#deps;
     if (this.#abort.signal.aborted) return;
+    await this.#parts.close(); // of an attempt that failed
     engine.adopt(directory.incarnation);
     this.#past.look();
     await this.#past.settled();

@@ -3,6 +3,11 @@ import { SkerryError, type Clock, type Origin, type PeerIdentity, type SiteId } 
 import type { OnFact } from './facts.ts';
 
 const SUPERSEDED_MAX = 64;
+const SESSIONS_MAX = 16;
+/** So often has a process that was succeeded come back when it is no late message of before a restart, but a clone. */
+const RETURNS_MAX = 3;
+/** One of two clones must have been silent for so long before the other one is heard again. Longer than any backoff. */
+const CLASH_MS = 120_000;
 /** Sites remembered; more would be somebody making them up. */
 const SITES_MAX = 1024;
 
@@ -10,6 +15,9 @@ interface Caller {
   origin: Origin;
   /** Origins that the site had before. A call by one of them means that two sites live under one id (rule 12). */
   readonly superseded: Set<Origin>;
+  /** Processes that went by `origin`, the one that was heard last behind; when that was, monotonic milliseconds. */
+  readonly sessions: Map<string, number>;
+  returns: number;
   calls: number;
   pulls: number;
   lastCallMs: number;
@@ -48,6 +56,29 @@ export class Callers {
     return () => void caller.calls--;
   }
 
+  /**
+   * The process that goes by this identity now. `Conflict` when it and another one do so at the same time: clones of one directory that
+   * write different ops under the same dots. Both are refused until one of them is silent.
+   */
+  meet(from: PeerIdentity, session: string | undefined): void {
+    const caller = this.#caller(from);
+    if (session === undefined || caller.origin !== from.origin) return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const { sessions } = caller;
+    const last = [...sessions.keys()].at(-1);
+    if (sessions.has(session) && last !== session) caller.returns++;
+    sessions.delete(session);
+    const [oldest] = sessions.keys();
+    if (sessions.size >= SESSIONS_MAX && oldest !== undefined) sessions.delete(oldest);
+    const isAlone = [...sessions.values()].every((heardMs) => nowMs - heardMs >= CLASH_MS);
+    sessions.set(session, nowMs);
+    if (isAlone) caller.returns = 0;
+    if (caller.returns < RETURNS_MAX) return;
+    const origins = [from.origin, from.origin];
+    this.#deps.onFact({ kind: 'duplicate-site', site: from.site, origins });
+    throw duplicateSite(from.site, origins);
+  }
+
   /** A pull of this site is running; call the result when it is over. */
   pulls(site: SiteId): () => void {
     const caller = this.#callers.get(site);
@@ -76,7 +107,8 @@ export class Callers {
     if (known !== undefined) return known;
     if (this.#callers.size >= SITES_MAX) throw new SkerryError('SlowDown', 'too many sites call here');
     const lastPullMs = Number.NEGATIVE_INFINITY;
-    const caller: Caller = { origin, superseded: new Set(), calls: 0, pulls: 0, lastCallMs: 0, lastPullMs };
+    const [superseded, sessions] = [new Set<Origin>(), new Map<string, number>()];
+    const caller: Caller = { origin, superseded, sessions, returns: 0, calls: 0, pulls: 0, lastCallMs: 0, lastPullMs };
     this.#callers.set(site, caller);
     return caller;
   }
@@ -86,6 +118,8 @@ export class Callers {
     const [oldest] = caller.superseded;
     if (caller.superseded.size > SUPERSEDED_MAX && oldest !== undefined) caller.superseded.delete(oldest);
     caller.origin = origin;
+    caller.sessions.clear();
+    caller.returns = 0;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Messages to bytes and back. Decoding trusts nothing: what it returns has the shape that its type says. */
 import { SkerryError, type ChunkHash } from '../contracts/index.ts';
 import type { FetchedChunk, WireOp } from '../engine/replica.ts';
-import { listOf, oneOf, optional, record, refuse, whole, type Check } from './check.ts';
+import { listOf, oneOf, optional, record, refuse, textLike, whole, type Check } from './check.ts';
 import { cutRaw, decodeFrame, encodeFrame, type Frame } from './frames.ts';
 import {
   chunkHash,
@@ -52,9 +52,10 @@ export const version = whole(1, VERSION_MAX);
 const chunkRefs = listOf(record({ hash: chunkHash, holder: record({ bucket, key, stamp }) }), HASHES_MAX);
 const hashes: Check<readonly ChunkHash[]> = listOf(chunkHash, HASHES_MAX);
 const waitMs = whole(0, WAIT_MAX_MS);
+const session = textLike(/^[0-9a-f]{16}$/, 'the id of a session');
 const proving = { prove: optional(record({ origin, seq })), proof: optional(stamp) };
 const firstOpMs = optional(firstOps);
-const report = { site: siteId, origin, vector, hlc, wallMs, peers, firstOpMs, ...proving };
+const report = { site: siteId, origin, vector, hlc, wallMs, peers, firstOpMs, session: optional(session), ...proving };
 
 /** A message that is all head. */
 export function headOnly<T extends object>(check: Check<unknown>): Codec<T> {

@@ -7,7 +7,7 @@ export type ReplicationFact =
    * 12). Replication stands still, both ways. The owner mints a new incarnation and starts anew, before the next write.
    */
   | ({ readonly kind: 'fenced' } & Fenced)
-  /** Two live sites have one site id. They refuse each other. */
+  /** Two live sites have one site id. They refuse each other. Of one and the same origin: one is a clone of the other. */
   | { readonly kind: 'duplicate-site'; readonly site: SiteId; readonly origins: readonly Origin[] }
   /** Ops of an origin are not applied for now; see `Quarantined`. */
   | { readonly kind: 'quarantined'; readonly quarantined: Quarantined }
@@ -34,6 +34,8 @@ export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;
 export interface Handshake {
   readonly site: SiteId;
   readonly vector: VersionVector;
+  /** Its wall clock and ours are at most a fraction of what is tolerated apart. */
+  readonly clockAgrees: boolean;
 }
 
 export type OnFact = (fact: ReplicationFact) => void;

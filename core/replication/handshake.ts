@@ -1,11 +1,15 @@
 /** Who is there? Every session begins with it, and it is repeated while the session lasts. */
-import { isSkerryError, SkerryError, type Dot } from '../contracts/index.ts';
+import { isSkerryError, SkerryError, type Dot, type Origin, type PeerIdentity } from '../contracts/index.ts';
 import { duplicateSite } from './callers.ts';
 import type { PeerCalls } from './calls.ts';
 import { fenceAgainst, stampAt } from './fencing.ts';
+import type { ReplicationOptions } from './options.ts';
 import type { PeerView } from './peer-view.ts';
 import { PROTOCOL, requireVersion, type HelloAnswer } from './protocol.ts';
 import type { SiteContext } from './site-context.ts';
+
+/** Clocks agree when they are at most this part of `maxClockDriftMs` apart. */
+const AGREEING_FRACTION = 4;
 
 /**
  * The version to speak. `Conflict` where two sites have one id, `NotSupported` without a common version, `Unavailable` when another
@@ -18,9 +22,9 @@ export async function shakeHands(
   view: PeerView,
   signal: AbortSignal,
 ): Promise<number> {
-  const sentMs = site.clock.wallMs();
+  const [sentMs, beganMs] = [site.clock.wallMs(), site.clock.monotonicMs()];
   const answer = await hello(site, calls, view, signal);
-  const receivedMs = site.clock.wallMs();
+  const [receivedMs, tripMs] = [site.clock.wallMs(), site.clock.monotonicMs() - beganMs];
   requireVersion(answer.protocol);
   view.origin = answer.origin;
   await site.membership.judge(answer);
@@ -32,10 +36,17 @@ export async function shakeHands(
   }
   view.vector = answer.vector;
   view.hlc = answer.hlc;
-  view.skewMs = Math.round(answer.wallMs - (sentMs + receivedMs) / 2);
+  const skewMs = answer.wallMs - (sentMs + receivedMs) / 2;
+  view.skewMs = Math.round(skewMs);
   view.lastContactMs = receivedMs;
-  site.onHandshake({ site: view.site, vector: answer.vector });
+  const clockAgrees = isSameTime(skewMs, tripMs, site.options);
+  site.onHandshake({ site: view.site, vector: answer.vector, clockAgrees });
   return answer.protocol;
+}
+
+/** Whether a clock that seems this far away, give or take half a round trip, may vouch for ours (rule 11). */
+export function isSameTime(skewMs: number, tripMs: number, { maxClockDriftMs }: ReplicationOptions): boolean {
+  return Math.abs(skewMs) + tripMs / 2 <= maxClockDriftMs / AGREEING_FRACTION;
 }
 
 /** The peer is fenced and asks whether we have the same op under this dot. */
@@ -49,7 +60,10 @@ async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal
   const request = { ...(await site.report()), protocol: PROTOCOL, ...(evicted === undefined ? {} : { evicted }) };
   const answer = await calls.hello(request, signal).catch(async (error: unknown) => refused(site, view, error));
   if (answer.site !== site.self.site) {
-    if (answer.site === view.site) return answer;
+    if (answer.site === view.site) {
+      site.callers.meet(answer, answer.session);
+      return answer;
+    }
     throw new SkerryError('Unavailable', `${view.url} is ${answer.site}, not ${view.site}`);
   }
   const origins = [site.self.origin, answer.origin];
@@ -57,12 +71,19 @@ async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal
   throw duplicateSite(answer.site, origins);
 }
 
+/** Two of our own origin: this directory, or the one that was copied, is a clone. */
+function clashing({ site, origin }: PeerIdentity, { url }: PeerView, { details }: SkerryError): readonly Origin[] {
+  const { site: named, origins } = details;
+  const isClone = named === site && Array.isArray(origins) && origins.every((one) => one === origin);
+  return [origin, isClone ? origin : `at ${url}`];
+}
+
 /** The peer saw the clash first: it is our alarm as much as its own. */
 async function refused(site: SiteContext, view: PeerView, error: unknown): Promise<never> {
   if (!isSkerryError(error, 'Conflict')) throw error;
   const { reason, origin, knownSeq } = error.details;
   if (reason === 'duplicate-site')
-    site.onFact({ kind: 'duplicate-site', site: site.self.site, origins: [site.self.origin, `at ${view.url}`] });
+    site.onFact({ kind: 'duplicate-site', site: site.self.site, origins: clashing(site.self, view, error) });
   if (reason === 'evicted' && typeof origin === 'string' && typeof knownSeq === 'number')
     await site.membership.heed(view.site, { origin, knownSeq });
   throw error;

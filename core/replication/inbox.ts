@@ -68,6 +68,8 @@ export interface Inbox {
   /** Milliseconds until one of them is due. */
   nextDueInMs(): number;
   quarantine(): readonly Quarantined[];
+  /** What is held back of this origin may be tried at once. */
+  retry(origin: Origin): void;
 }
 
 export interface ReceiveOptions {
@@ -99,6 +101,7 @@ export function createInbox(deps: InboxDeps): Inbox {
     blocked: () => quarantine.waiting(),
     nextDueInMs: () => quarantine.nextDueInMs(),
     quarantine: () => quarantine.list(),
+    retry: (origin) => quarantine.retry(origin),
   };
 }
 

@@ -49,6 +49,8 @@ export interface SiteReport {
   readonly vector: VersionVector;
   readonly hlc: Hlc;
   readonly wallMs: number;
+  /** Of the process, made at random: two that go by one origin are told apart (rule 12). */
+  readonly session?: string;
   /** Peers that it knows and their addresses. */
   readonly peers: readonly PeerAddress[];
   /** Unix milliseconds of the first op of each origin in `vector`, where it still knows: how old the data is that it brings. */

@@ -59,6 +59,10 @@ export class Quarantine {
     return dueMs !== undefined && dueMs > this.#clock.monotonicMs();
   }
 
+  retry(origin: Origin): void {
+    if (this.#dueMs.has(origin)) this.#dueMs.set(origin, this.#clock.monotonicMs());
+  }
+
   has(origin: Origin): boolean {
     return this.#held.has(origin);
   }

@@ -13,8 +13,10 @@ import {
   type Logger,
   type PeerAddress,
   type PeerIdentity,
+  type Origin,
   type PulledOnce,
   type PushedOnce,
+  type Quarantined,
   type Random,
   type ReplicationStatus,
   type SiteId,
@@ -106,6 +108,11 @@ export interface Replication extends Lifecycle, DigestPeers {
   joined(signal: AbortSignal): Promise<void>;
   /** While `joined` is pending: what for. */
   joining(): string | undefined;
+  /**
+   * An operator lets in what is held back of an origin: what is stamped up to there is no longer too far ahead, for this site; what was
+   * refused or waits is tried again. `NotFound` when nothing of the origin is held.
+   */
+  release(origin: Origin): Promise<Quarantined>;
   /** What is stable (rule 14); `undefined` while nothing is known to be. */
   frontier(): Promise<Frontier | undefined>;
 }
@@ -126,10 +133,12 @@ class SiteReplication implements Replication {
   #addresses: readonly string[] = [];
   #fenced: FencedFact | undefined;
   #evicted: EvictedFact | undefined;
+  readonly #session: string;
   #closing: Promise<void> | undefined;
 
   constructor(deps: ReplicationDeps) {
     this.#deps = deps;
+    this.#session = deps.ports.random.hex(8);
     this.#commits = new Wakeup(deps.ports.timers);
     this.#site = this.#context({ ...DEFAULT_OPTIONS, ...deps.options });
     this.#bootstrap = new Bootstrap(this.#site);
@@ -204,6 +213,16 @@ class SiteReplication implements Replication {
     if (!joining.isWaiting()) return undefined;
     const bootstrap = this.#bootstrap.status();
     return bootstrap === undefined ? joining.reason() : `${joining.reason()}: ${describe(bootstrap)}`;
+  }
+
+  async release(origin: Origin): Promise<Quarantined> {
+    const { inbox, options } = this.#site;
+    const held = inbox.quarantine().find((one) => one.origin === origin);
+    if (held === undefined) throw new SkerryError('NotFound', `no ops of ${origin} are held back`);
+    if (held.reason === 'clock')
+      await this.#deps.state.letIn(hlcWallMs(stampHlc(held.stamp)) + options.maxClockDriftMs);
+    inbox.retry(origin);
+    return held;
   }
 
   async status(): Promise<ReplicationStatus> {
@@ -354,7 +373,8 @@ class SiteReplication implements Replication {
     const { replica, self, peers, ports, state } = this.#deps;
     const { vector, hlc } = await replica.cut();
     const firstOpMs = await state.firstOps();
-    return { site: self.site, origin: self.origin, vector, hlc, wallMs: ports.clock.wallMs(), peers, firstOpMs };
+    const [wallMs, session] = [ports.clock.wallMs(), this.#session];
+    return { site: self.site, origin: self.origin, vector, hlc, wallMs, session, peers, firstOpMs };
   }
 }
 

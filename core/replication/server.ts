@@ -11,6 +11,7 @@ import type { Replica, VersionRef, WireOp } from '../engine/replica.ts';
 import { joinVectors, seqOf } from '../engine/vector.ts';
 import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
+import { isSameTime } from './handshake.ts';
 import type { ReplicationOptions } from './options.ts';
 import { CutDesk } from './serve-cuts.ts';
 import { DigestDesk } from './serve-digest.ts';
@@ -71,15 +72,17 @@ export class Server {
   }
 
   async *#hello({ body, from }: IncomingCall): Answer {
-    const { replica, report, fence, onHandshake } = this.#site;
+    const { replica, report, fence, onHandshake, callers, clock, options } = this.#site;
     const asked = codec.helloRequest.decode(body);
     if (asked.site !== from.site || asked.origin !== from.origin)
       throw new SkerryError('InvalidArgument', `${from.origin} calls itself ${asked.origin}`);
+    callers.meet(from, asked.session);
     const protocol = negotiate(PROTOCOL, asked.protocol);
     if (asked.evicted !== undefined) await this.#site.membership.heed(asked.site, asked.evicted);
     await this.#site.membership.judge(asked);
     const fenced = await fenceAgainst(replica, asked);
-    if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector });
+    const clockAgrees = isSameTime(asked.wallMs - clock.wallMs(), 0, options);
+    if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector, clockAgrees });
     else fence(fenced);
     const cut = await replica.cut();
     const yours = await lastStampOf(replica, cut, asked.origin);

@@ -10,6 +10,8 @@ export interface ReplicationState {
    * below it, not after a restart either. Without it a site that nobody writes to would hold up everybody's stability.
    */
   tick(): Promise<Cut>;
+  /** What is stamped up to `wallMs` is no longer held back for being ahead of our clock, durably (rule 11). */
+  letIn(wallMs: number): Promise<void>;
   loadWatermarks(): Promise<readonly Watermark[]>;
   /** Durable when it resolves. Replaces what was saved for the same origin. */
   saveWatermarks(marks: readonly Watermark[]): Promise<void>;

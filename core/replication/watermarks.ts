@@ -72,8 +72,8 @@ class Board implements Watermarks {
   }
 
   async receive(marks: readonly Watermark[]): Promise<void> {
-    const { vector } = await this.#deps.replica.cut();
-    const latestMs = this.#deps.clock.wallMs() + this.#deps.maxClockDriftMs;
+    const { vector, letInMs = 0 } = await this.#deps.replica.cut();
+    const latestMs = Math.max(letInMs, this.#deps.clock.wallMs() + this.#deps.maxClockDriftMs);
     const removed = await this.#dropRemoved();
     const news = marks.filter((mark) => !removed.has(mark.origin) && this.#isNews(mark, latestMs));
     for (const mark of news) this.#take(mark, vector);

@@ -63,6 +63,12 @@ const ROUTES: readonly Route[] = [
     answer: async ({ admin, names }) => ok(await admin.pushTo(name(names, 'peer'))),
   },
   { method: 'POST', path: '/v1/replication/recover', answer: recover },
+  { method: 'POST', path: '/v1/clock/trust', answer: trustClock },
+  {
+    method: 'POST',
+    path: '/v1/quarantine/:origin/release',
+    answer: async ({ admin, names }) => ok(await admin.releaseQuarantined(name(names, 'origin'))),
+  },
   { method: 'GET', path: '/v1/members', answer: async ({ admin }) => ok(await admin.listMembers()) },
   {
     method: 'DELETE',
@@ -133,6 +139,11 @@ async function bootstrap({ admin, body }: Call): Promise<Answer> {
     status: 202,
     body: await admin.bootstrapFrom(given['from'] === undefined ? undefined : text(given, 'from')),
   };
+}
+
+async function trustClock({ admin }: Call): Promise<Answer> {
+  await admin.trustClock();
+  return { status: 204 };
 }
 
 async function createKey({ admin, body }: Call): Promise<Answer> {

@@ -138,6 +138,7 @@ describe('watermarks', () => {
     const removed: Origin[] = [];
     const state: ReplicationState = {
       tick: () => replica.cut(),
+      letIn: () => Promise.reject(new Error('a model lets nothing in')),
       loadWatermarks: async () => [...store.values()],
       saveWatermarks: async (marks) => marks.forEach((mark) => store.set(mark.origin, mark)),
       forgetPeers: async (origins) => origins.forEach((origin) => store.delete(origin)),

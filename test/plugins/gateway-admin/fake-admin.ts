@@ -45,6 +45,8 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     pushTo: { pushed: 3 },
     bootstrapFrom: { from: 'ber', state: 'running' },
     recover: undefined,
+    trustClock: undefined,
+    releaseQuarantined: { origin: 'ber.0123456789abcdef', reason: 'clock' },
     listMembers: [{ site: 'waw', self: true }],
     removeMember: [{ site: 'ber', state: 'removed' }],
     stop: undefined,

@@ -146,6 +146,13 @@ describe('routes', () => {
       { ended: 1, kept: [], causality: 't' },
       ['resolveConflict', 'b', 'k', 'all'],
     ],
+    [{ method: 'POST', path: '/v1/clock/trust' }, 204, {}, ['trustClock']],
+    [
+      { method: 'POST', path: '/v1/quarantine/ber.0123456789abcdef/release' },
+      200,
+      { origin: 'ber.0123456789abcdef', reason: 'clock' },
+      ['releaseQuarantined', 'ber.0123456789abcdef'],
+    ],
     [{ method: 'POST', path: '/v1/replication/recover' }, 204, {}, ['recover']],
     [{ method: 'POST', path: '/v1/promote' }, 200, { site: 'waw', epoch: 1 }, ['promote']],
     [{ path: '/v1/gc' }, 200, { live: { records: 1, bytes: 2 } }, ['gcPlan']],
