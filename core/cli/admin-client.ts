@@ -22,6 +22,7 @@ import {
   type Quarantined,
   type ReplicationStatus,
   type SiteStatus,
+  type ValidationState,
 } from '../contracts/index.ts';
 
 export interface AdminTarget {
@@ -90,6 +91,8 @@ export function adminClient(target: AdminTarget): AdminService {
       call<ConflictedKey>('GET', bucket(name, `/conflict?${new URLSearchParams({ key: objectKey }).toString()}`)),
     resolveConflict: async (name, objectKey, choose) =>
       call<ResolvedConflict>('POST', bucket(name, '/conflict'), { key: objectKey, choose }),
+    startValidation: async (input = {}) => call<void>('POST', '/v1/validation', input),
+    validation: async () => call<ValidationState>('GET', '/v1/validation'),
     gcPlan: async () => (await exchange(target, { method: 'GET', path: '/v1/gc', timeoutMs: GC_TIMEOUT_MS })) as GcPlan,
     gcRun: async (body = {}) =>
       (await exchange(target, { method: 'POST', path: '/v1/gc', body, timeoutMs: GC_TIMEOUT_MS })) as GcReport,

@@ -16,6 +16,7 @@ import { replPromoteCommand } from './commands/repl-promote.ts';
 import { replBootstrapCommand } from './commands/repl-bootstrap.ts';
 import { replPullCommand, replPushCommand } from './commands/repl-transfer.ts';
 import { replStatusCommand } from './commands/repl-status.ts';
+import { replValidateCommand } from './commands/repl-validate.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import type { MakeCommand } from './command.ts';
@@ -34,6 +35,7 @@ const COMMANDS: readonly MakeCommand[] = [
   rebuildIndexCommand,
   gcCommand,
   replStatusCommand,
+  replValidateCommand,
   replPullCommand,
   replBootstrapCommand,
   replPushCommand,

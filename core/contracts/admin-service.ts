@@ -8,6 +8,7 @@ import type { ConflictedKey, ConflictPage, ListConflictsInput, ResolvedConflict 
 import type { Json, Origin, SiteId, VersionVector } from './model.ts';
 import type { BootstrapStatus, PulledOnce, PushedOnce, Quarantined, ReplicationStatus } from './replication-status.ts';
 import type { GcStatus, SpaceService } from './space-service.ts';
+import type { ValidateInput, ValidationState } from './validation.ts';
 
 export interface KeyInfo {
   readonly accessKeyId: string;
@@ -131,6 +132,12 @@ export interface AdminService extends SpaceService {
    * a peer (`Fenced.unproven`). `Conflict` when it does not wait for one, or when the histories are known to differ.
    */
   recover(): Promise<void>;
+  /**
+   * Begins a check of this site against its own digest, its peers and, with `deep`, its bytes. `Conflict` while one runs, `NotFound` for a
+   * site that is no peer. How it goes and what it found is in `validation`.
+   */
+  startValidation(input?: ValidateInput): Promise<void>;
+  validation(): Promise<ValidationState>;
   /** Who belongs to the cluster and who did, by origin. */
   listMembers(): Promise<readonly MemberInfo[]>;
   /**

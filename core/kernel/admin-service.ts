@@ -14,6 +14,7 @@ import {
   type SiteStatus,
 } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { Validator } from '../replication/validator.ts';
 import type { RenewingReplication } from './renewing-replication.ts';
 import { defaultOwner } from './seed.ts';
 
@@ -21,6 +22,7 @@ export interface AdminDeps {
   readonly engine: Pick<Engine, 'objects' | 'identities' | 'space' | 'members' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly replication: RenewingReplication | undefined;
+  readonly validator: Validator;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
   readonly requestStop: () => void;
@@ -47,7 +49,8 @@ const SETTINGS: Readonly<Record<BucketSettingName, true>> = {
 };
 const PAGE = 1000;
 
-export function createAdminService({ engine, auth, replication, status, requestStop }: AdminDeps): AdminService {
+export function createAdminService(deps: AdminDeps): AdminService {
+  const { engine, auth, replication, validator, status, requestStop } = deps;
   const { objects, identities } = engine;
   return {
     status,
@@ -95,6 +98,8 @@ export function createAdminService({ engine, auth, replication, status, requestS
     gcPlan: () => engine.space.gcPlan(),
     gcRun: (options) => engine.space.gcRun(options),
     promote: () => engine.promote(),
+    startValidation: (input = {}) => validator.start(input),
+    validation: async () => validator.state(),
     listMembers: () => engine.members.list(),
     removeMember: (name) => engine.members.remove(name),
     replicationStatus: async () => running(replication).status(),

@@ -27,10 +27,12 @@ import { configIdentities } from './identities.ts';
 import {
   clusterSealing,
   createCommitSignal,
+  outOfReach,
   siteReplication,
   transportOptions,
   type CommitSignal,
 } from './site-replication.ts';
+import { createValidator, type Validator } from '../replication/validator.ts';
 import type { RenewingReplication } from './renewing-replication.ts';
 
 /** What a site gives to the graph. */
@@ -53,6 +55,8 @@ export interface SiteGraph {
   /** Absent where the site has no transport, and while it is opened for administration alone. */
   readonly replication: RenewingReplication | undefined;
   readonly engine: Engine;
+  /** Checks of the site that were asked for. */
+  readonly validator: Validator;
   readonly auth: Auth;
   readonly admin: AdminService;
   readonly gateways: readonly NamedGateway[];
@@ -108,8 +112,12 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
-  admin: ({ engine, auth, replication, status, requestStop }) =>
-    createAdminService({ engine, auth, replication, status, requestStop }),
+  admin: ({ engine, auth, replication, validator, status, requestStop }) =>
+    createAdminService({ engine, auth, replication, validator, status, requestStop }),
+  validator: ({ loaded, runtime, directory, engine, replication }) => {
+    const peers = replication ?? outOfReach(loaded);
+    return createValidator({ ...runtime, site: directory.site, auditor: engine.auditor, peers });
+  },
   gateways: ({
     loaded: { plugins },
     directory,
@@ -147,8 +155,9 @@ export function buildSite(given: Given): SiteGraph {
     asFunction(factory as (cradle: Cradle) => unknown).singleton(),
   ]);
   container.register(Object.fromEntries([...values, ...factories]) as NameAndRegistrationPair<Cradle>);
-  const { metaStore, chunkStore, conflictResolver, replication, engine, auth, admin, gateways } = container.cradle;
-  return { metaStore, chunkStore, conflictResolver, replication, engine, auth, admin, gateways };
+  const { metaStore, chunkStore, conflictResolver, replication, engine, validator, auth, admin, gateways } =
+    container.cradle;
+  return { metaStore, chunkStore, conflictResolver, replication, engine, validator, auth, admin, gateways };
 }
 
 function make<Deps, Port>(

@@ -92,7 +92,7 @@ async function holdsNothing(engine: SiteGraph['engine']): Promise<boolean> {
 
 /** Dependency order. Gateways come last: nobody is let in before everything behind them is open. */
 function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly LifecycleStep[] {
-  const { metaStore, chunkStore, conflictResolver, replication, engine, auth, gateways } = graph;
+  const { metaStore, chunkStore, conflictResolver, replication, engine, validator, auth, gateways } = graph;
   return [
     { name: 'metaStore', part: metaStore },
     { name: 'chunkStore', part: chunkStore },
@@ -101,6 +101,7 @@ function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly Lifecy
     { name: 'seed', part: { open: seed, close: async () => undefined } },
     { name: 'auth', part: auth },
     ...(replication === undefined ? [] : [{ name: 'replication', part: replication }]),
+    { name: 'validator', part: { open: async () => undefined, close: () => validator.close() } },
     ...gateways.map(gatewayStep),
   ];
 }

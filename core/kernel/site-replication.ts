@@ -1,11 +1,12 @@
 /** Replication as a site's configuration asks for it: over its transport, with its peers, awake at every commit. */
 import { hkdfSync } from 'node:crypto';
-import type { Logger, Runtime, Transport } from '../contracts/index.ts';
+import { SkerryError, type Logger, type Runtime, type Transport } from '../contracts/index.ts';
 import type { Engine } from '../engine/engine.ts';
 import { originOf } from '../engine/stamp.ts';
 import type { ReplicationFact } from '../replication/facts.ts';
 import { createProver, type Prover } from '../replication/prover.ts';
 import { createReplication, type Replication } from '../replication/replication.ts';
+import type { DigestPeers } from '../replication/validator.ts';
 import { replicationOptions } from './config/replication-options.ts';
 import type { LoadedConfig, LoadedPlugin } from './config/types.ts';
 import type { DataDirectory } from './data-directory.ts';
@@ -102,6 +103,15 @@ const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set([
 function tell(logger: Logger, fact: ReplicationFact): void {
   if (NEEDS_A_PERSON.has(fact.kind)) logger.error(fact, `replication: ${fact.kind}`);
   else logger.warn(fact, `replication: ${fact.kind}`);
+}
+
+/** Peers of a site that is not running, or has no transport. */
+export function outOfReach({ config }: LoadedConfig): DigestPeers {
+  return {
+    peerSites: () => config.replication.peers.map(({ site }) => site),
+    askDigests: () =>
+      Promise.reject(new SkerryError('Unavailable', 'peers are out of reach while the site is not running')),
+  };
 }
 
 /** A transport that takes a `clusterKey` is given the one of the `replication` section, unless it has its own. */

@@ -34,8 +34,7 @@ export interface ValidatorDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Absent where nothing replicates: the site alone is checked then. */
-  readonly peers: DigestPeers | undefined;
+  readonly peers: DigestPeers;
   /** How long equal vectors are waited for, milliseconds; default 10,000. */
   readonly waitMs?: number;
 }
@@ -73,7 +72,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
     async start(input) {
       if (abort.signal.aborted) throw new SkerryError('Closed', 'this site is closing');
       if (state.running) throw new SkerryError('Conflict', 'a check is running already');
-      const sites = chosen(deps.peers?.peerSites() ?? [], input.peers);
+      const sites = chosen(deps.peers.peerSites(), input.peers);
       state = { running: true, progress: { stage: 'counting', done: 0 } };
       running = run(input, sites);
     },
@@ -145,7 +144,6 @@ class Check {
     tell({ stage: 'comparing', done: 0, peer });
     const onRepairing = (done: number): void => tell({ stage: 'repairing', done, peer });
     try {
-      if (!peers) throw new SkerryError('Unavailable', 'nothing replicates here');
       const source = digestSource(await peers.askDigests(peer, signal));
       return await compareWith(
         { auditor, clock, timers, waitMs, signal, onRepairing },

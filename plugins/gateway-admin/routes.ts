@@ -75,6 +75,8 @@ const ROUTES: readonly Route[] = [
     path: '/v1/members/:member',
     answer: async ({ admin, names }) => ok(await admin.removeMember(name(names, 'member'))),
   },
+  { method: 'GET', path: '/v1/validation', answer: async ({ admin }) => ok(await admin.validation()) },
+  { method: 'POST', path: '/v1/validation', answer: startValidation },
   { method: 'GET', path: '/v1/gc', answer: async ({ admin }) => ok(await admin.gcPlan()) },
   { method: 'POST', path: '/v1/gc', answer: runGc },
   { method: 'POST', path: '/v1/promote', answer: async ({ admin }) => ok(await admin.promote()) },
@@ -193,6 +195,19 @@ async function setSetting({ admin, names, body }: Call): Promise<Answer> {
   if (value === undefined) throw wrong('the body must have a value (null clears the setting)');
   await admin.setBucketSetting(name(names, 'bucket'), name(names, 'setting'), value);
   return { status: 204 };
+}
+
+async function startValidation({ admin, body }: Call): Promise<Answer> {
+  const given = fields(body, ['peers', 'repair', 'deep']);
+  const { peers } = given;
+  const isNames = Array.isArray(peers) && peers.every((peer) => typeof peer === 'string');
+  if (peers !== undefined && !isNames) throw wrong('peers must be a list of site ids');
+  await admin.startValidation({
+    ...(peers === undefined ? {} : { peers: peers as readonly string[] }),
+    ...(given['repair'] === undefined ? {} : { repair: flag(given, 'repair') }),
+    ...(given['deep'] === undefined ? {} : { deep: flag(given, 'deep') }),
+  });
+  return { status: 202, body: {} };
 }
 
 async function listConflicts({ admin, names, query }: Call): Promise<Answer> {

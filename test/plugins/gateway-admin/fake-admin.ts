@@ -37,6 +37,8 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     listConflicts: { entries: [], truncated: false },
     getConflict: { bucket: 'b', key: 'k' },
     resolveConflict: { ended: 1, kept: [], causality: 't' },
+    startValidation: undefined,
+    validation: { running: false, progress: { stage: 'idle', done: 0 } },
     gcPlan: { live: { records: 1, bytes: 2 } },
     gcRun: { tookMs: 3 },
     promote: { site: 'waw', epoch: 1 },

@@ -155,6 +155,13 @@ describe('routes', () => {
     ],
     [{ method: 'POST', path: '/v1/replication/recover' }, 204, {}, ['recover']],
     [{ method: 'POST', path: '/v1/promote' }, 200, { site: 'waw', epoch: 1 }, ['promote']],
+    [{ path: '/v1/validation' }, 200, { running: false, progress: { stage: 'idle', done: 0 } }, ['validation']],
+    [
+      { method: 'POST', path: '/v1/validation', body: body({ peers: ['ber'], repair: true }) },
+      202,
+      {},
+      ['startValidation', { peers: ['ber'], repair: true }],
+    ],
     [{ path: '/v1/gc' }, 200, { live: { records: 1, bytes: 2 } }, ['gcPlan']],
     [{ method: 'POST', path: '/v1/gc', body: body({}) }, 200, { tookMs: 3 }, ['gcRun', { despiteDamage: false }]],
     [{ path: '/v1/replication' }, 200, { site: 'waw', peers: [] }, ['replicationStatus']],
