@@ -37,8 +37,7 @@ export function modelKey(ops: readonly Op[], bucket: string, key: string): Model
   const owner = register[0];
   const live = puts.filter((op) => (op.body.nullVersion ? op === owner : !removed.has(op.stamp))).sort(newer);
   const losers = puts.filter(
-    (op) =>
-      op.body.nullVersion && op !== owner && !removed.has(op.stamp) && !register.some((other) => saw(other, op)),
+    (op) => op.body.nullVersion && op !== owner && !removed.has(op.stamp) && !register.some((other) => saw(other, op)),
   );
   return {
     live: live.map((op) => ({ stamp: op.stamp, put: op.body, settings: settingsOf(changes, op) })),
