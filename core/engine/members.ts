@@ -13,6 +13,7 @@ import {
   type Origin,
   type SiteId,
   type Stamp,
+  type VersionVector,
 } from '../contracts/index.ts';
 import type { CommitContext, Committer, WriteGate } from './committer.ts';
 import { hlcWallMs } from './hlc.ts';
@@ -154,10 +155,10 @@ const evictedWrite = (): SkerryError =>
     details: { reason: 'evicted' },
   });
 
-/** `Conflict`: ops are not taken from an origin that was removed. `knownSeq`: its last op that is known here. */
-export function evicted(origin: Origin, knownSeq: number): SkerryError {
+/** `Conflict`: ops are not taken from an origin that was removed. `vector`: what is here, of its own ops too. */
+export function evicted(origin: Origin, vector: VersionVector): SkerryError {
   return new SkerryError('Conflict', `${origin} was removed from the cluster: it must come back as a new incarnation`, {
-    details: { reason: 'evicted', origin, knownSeq },
+    details: { reason: 'evicted', origin, vector },
   });
 }
 

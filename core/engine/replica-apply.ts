@@ -14,7 +14,6 @@ import { evicted, isRemoved, memberKey } from './members.ts';
 import { readsOfOp } from './op-reads.ts';
 import { pendingLocal, type Visibility } from './records.ts';
 import type { ApplyReport, BatchApplier, WireOp, ReplicaDeps } from './replica-types.ts';
-import { seqOf } from './vector.ts';
 
 interface Stored {
   readonly op: Op;
@@ -31,7 +30,7 @@ export function applyBatches(deps: ReplicaDeps): BatchApplier {
           reads: readsOfAll(stored, via),
           appended: locators,
           decide(context) {
-            if (via !== undefined && isRemoved(context.txn, via)) throw evicted(via, seqOf(context.vector(), via));
+            if (via !== undefined && isRemoved(context.txn, via)) throw evicted(via, context.vector());
             return { outcomes: stored.map((one) => applyOne(context, one, deps.visibility)), vector: context.vector() };
           },
         });

@@ -79,4 +79,4 @@ export class Past {
 }
 
 const waiting = (origin: Origin, seq: number, of: number): string =>
-  `it takes back from peers what it wrote as ${origin}: ${seq} of ${of} ops are here`;
+  `it takes back from peers what was written as ${origin}: ${seq} of ${of} ops are here`;

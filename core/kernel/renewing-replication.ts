@@ -255,16 +255,21 @@ export class RenewingReplication implements Replication {
   }
 
   /** Everything that it wrote is at other sites, or it stays as it is: what only it has is not to be lost. */
-  async #leave(was: Origin, { by, knownSeq }: EvictedFact): Promise<void> {
+  async #leave(was: Origin, { by, knownSeq, vector }: EvictedFact): Promise<void> {
     const { directory, engine } = this.#deps;
     if (this.#abort.signal.aborted) return;
     if (originOf(directory.site, directory.incarnation) === was) {
       const ownSeq = seqOf((await engine.replicaState.tick()).vector, was);
       const count = ownSeq - knownSeq;
       if (count > 0)
-        return this.#refuse('fenced', `it was removed from the cluster, and ${by} lacks the last ${count} ops of it`);
+        return this.#refuse(
+          'fenced',
+          `it was removed from the cluster, and ${by} lacks its last ${count} ops: copy out what only this site has, then start it with an empty data directory`,
+        );
       await this.#parts.close();
       await directory.renew(ownSeq);
+      // What it writes next must come behind all that the others removed meanwhile: some of it they may have forgotten.
+      await directory.setMissing({ ...directory.missing, ...vector });
     }
     await this.#goOn(was);
   }

@@ -96,6 +96,7 @@ function prove(deps: SiteReplicationDeps, logger: Logger): Stage<Prover> {
 
 const NEEDS_A_PERSON: ReadonlySet<ReplicationFact['kind']> = new Set([
   'fenced',
+  'evicted',
   'duplicate-site',
   'bootstrap-standoff',
 ]);

@@ -1,4 +1,4 @@
-/** Whether what a site says of itself lets it in (decision 25). Pure. */
+/** Whether what a site says of itself lets it in (decision 26). Pure. */
 import { SkerryError, type Hlc, type Origin, type SiteId, type VersionVector } from '../contracts/index.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import { evicted, type MemberRegister } from '../engine/members.ts';
@@ -31,7 +31,7 @@ export interface Applicant {
  */
 export function refusal(own: Standing, other: Applicant): SkerryError | undefined {
   const register = own.registers.find(({ origin }) => origin === other.origin);
-  if (register?.isMember === false) return evicted(other.origin, seqOf(own.vector, other.origin));
+  if (register?.isMember === false) return evicted(other.origin, own.vector);
   if (register !== undefined || isAtHome(own, other.vector)) return undefined;
   const members = new Set(own.registers.filter(({ isMember }) => isMember).map(({ origin }) => origin));
   const brought = Object.keys(other.vector).filter(

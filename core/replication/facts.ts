@@ -16,7 +16,11 @@ export type ReplicationFact =
    * This origin was removed from the cluster and is taken in nowhere any more (rule 14). Told again when a peer is found that knows more of
    * its ops. Where all are known the owner may start anew with another incarnation; else what only this site has is at stake.
    */
-  | ({ readonly kind: 'evicted' } & Evicted)
+  | ({
+      readonly kind: 'evicted';
+      /** What the one that told has. */
+      readonly vector: VersionVector;
+    } & Evicted)
   /** This site and the peer are each half filled with the other's snapshot: an operator has to say who goes first. */
   | { readonly kind: 'bootstrap-standoff'; readonly peer: SiteId }
   /** The peer no longer has ops that we lack (rule 14): its snapshot is taken. */

@@ -1,9 +1,11 @@
 /** Who is there? Every session begins with it, and it is repeated while the session lasts. */
 import { isSkerryError, SkerryError, type Dot, type Origin, type PeerIdentity } from '../contracts/index.ts';
+import { seqOf } from '../engine/vector.ts';
 import { duplicateSite } from './callers.ts';
 import type { PeerCalls } from './calls.ts';
 import { fenceAgainst, stampAt } from './fencing.ts';
 import type { ReplicationOptions } from './options.ts';
+import { vector } from './identity-checks.ts';
 import type { PeerView } from './peer-view.ts';
 import { PROTOCOL, requireVersion, type HelloAnswer } from './protocol.ts';
 import type { SiteContext } from './site-context.ts';
@@ -81,10 +83,12 @@ function clashing({ site, origin }: PeerIdentity, { url }: PeerView, { details }
 /** The peer saw the clash first: it is our alarm as much as its own. */
 async function refused(site: SiteContext, view: PeerView, error: unknown): Promise<never> {
   if (!isSkerryError(error, 'Conflict')) throw error;
-  const { reason, origin, knownSeq } = error.details;
+  const { reason, origin, vector: theirs } = error.details;
   if (reason === 'duplicate-site')
     site.onFact({ kind: 'duplicate-site', site: site.self.site, origins: clashing(site.self, view, error) });
-  if (reason === 'evicted' && typeof origin === 'string' && typeof knownSeq === 'number')
-    await site.membership.heed(view.site, { origin, knownSeq });
+  if (reason === 'evicted' && typeof origin === 'string') {
+    const known = vector(theirs, 'vector');
+    await site.membership.heed({ site: view.site, vector: known }, { origin, knownSeq: seqOf(known, origin) });
+  }
   throw error;
 }

@@ -9,6 +9,8 @@ import {
   type Logger,
   type Origin,
   type PeerIdentity,
+  type SiteId,
+  type VersionVector,
 } from '../contracts/index.ts';
 import { evicted, type MemberRegister } from '../engine/members.ts';
 import type { Replica } from '../engine/replica.ts';
@@ -43,6 +45,12 @@ export interface EvictionNotice {
   readonly knownSeq: number;
 }
 
+/** Who tells, and what it has. */
+export interface Teller {
+  readonly site: SiteId;
+  readonly vector: VersionVector;
+}
+
 export class Membership {
   readonly #deps: MembershipDeps;
   readonly #ghosts = new Map<Origin, Ghost>();
@@ -63,7 +71,7 @@ export class Membership {
   /** `Conflict` with reason `evicted` for an origin that was removed. */
   async admit({ origin }: PeerIdentity): Promise<void> {
     const notice = await this.noticeFor(origin);
-    if (notice !== undefined) throw evicted(origin, notice.knownSeq);
+    if (notice !== undefined) throw evicted(origin, (await this.#deps.replica.cut()).vector);
   }
 
   /** `Conflict` for who must not come in, by what it says of itself: see admission.ts. */
@@ -85,11 +93,11 @@ export class Membership {
   }
 
   /** A peer says that an origin was removed: is it ours? */
-  async heed(by: PeerIdentity['site'], { origin, knownSeq }: EvictionNotice): Promise<void> {
+  async heed({ site: by, vector: theirs }: Teller, { origin, knownSeq }: EvictionNotice): Promise<void> {
     const { self, replica, onEvicted } = this.#deps;
     if (origin !== self.origin) return;
     const { vector } = await replica.cut();
-    onEvicted({ kind: 'evicted', by, ownSeq: seqOf(vector, self.origin), knownSeq });
+    onEvicted({ kind: 'evicted', by, ownSeq: seqOf(vector, self.origin), knownSeq, vector: theirs });
   }
 
   /**
@@ -112,7 +120,7 @@ export class Membership {
    * Call it now and then while peers are in reach; `theirs` is what one of them has. Takes out earlier incarnations of this site:
    * when we have what the peer has of them, and nothing new was heard of them for so long that they are not alive elsewhere.
    */
-  async tend(theirs: Applicant['vector']): Promise<void> {
+  async tend(theirs: VersionVector): Promise<void> {
     await this.join();
     const { self, state, replica, logger } = this.#deps;
     const { vector } = await replica.cut();

@@ -78,7 +78,7 @@ export class Server {
       throw new SkerryError('InvalidArgument', `${from.origin} calls itself ${asked.origin}`);
     callers.meet(from, asked.session);
     const protocol = negotiate(PROTOCOL, asked.protocol);
-    if (asked.evicted !== undefined) await this.#site.membership.heed(asked.site, asked.evicted);
+    if (asked.evicted !== undefined) await this.#site.membership.heed(asked, asked.evicted);
     await this.#site.membership.judge(asked);
     const fenced = await fenceAgainst(replica, asked);
     const clockAgrees = isSameTime(asked.wallMs - clock.wallMs(), 0, options);

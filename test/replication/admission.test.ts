@@ -1,4 +1,4 @@
-/** Who is let in, by what it says of itself (decision 25). */
+/** Who is let in, by what it says of itself (decision 26). */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -51,7 +51,8 @@ describe('admission', () => {
     assert.equal(refusal(standing(register(BER), register(LON)), aged(1000 * ADMIT_MS)), undefined);
     assert.equal(reasonOf(standing(register(BER), register(LON, false)), aged(0)), 'evicted');
     assert.equal(reasonOf(standing(register(LON, false)), lon({ vector: {} })), 'evicted', 'alone too');
-    assert.equal(refusal(standing(register(LON, false)), lon())?.details['knownSeq'], 0);
+    const own = standing(register(LON, false));
+    assert.deepEqual(refusal(own, lon())?.details['vector'], own.vector);
   });
 
   test('a newcomer comes in empty, or with what is young enough, to the millisecond', () => {

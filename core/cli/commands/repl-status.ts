@@ -18,7 +18,7 @@ export const replStatusCommand: MakeCommand = (terminal) =>
 const HEAD = ['peer', 'state', 'behind', 'seconds', 'ahead', 'last contact', 'skew', 'received', 'pushed'];
 
 function statusText(status: ReplicationStatus): string {
-  const { peers, quarantine, pending, fetch, fenced } = status;
+  const { peers, quarantine, pending, fetch, fenced, evicted } = status;
   const many = pending.atLeast ? ' or more' : '';
   const problems = peers.flatMap(({ site, lastError }) => (lastError === undefined ? [] : [`${site}: ${lastError}`]));
   const held = quarantine.map(
@@ -28,6 +28,8 @@ function statusText(status: ReplicationStatus): string {
     fenced === undefined
       ? []
       : [`STANDS STILL: ${fenced.by} knows another past of this site (op ${fenced.knownSeq}, here ${fenced.ownSeq})`];
+  const lost = evicted === undefined ? 0 : evicted.ownSeq - evicted.knownSeq;
+  if (lost > 0) standing.push(`STANDS STILL: removed from the cluster; its last ${lost} ops are nowhere else`);
   return [
     facts([
       ['site', status.site],
