@@ -72,6 +72,7 @@ export function adminClient(target: AdminTarget): AdminService {
     setKeyEnabled: async (id, enabled) => call<KeyInfo>('PUT', key(id, '/enabled'), { enabled }),
     setKeyPolicy: async (id, policy) => call<KeyInfo>('PUT', key(id, '/policy'), { policy }),
     removeKey: async (id) => call<void>('DELETE', key(id)),
+    resealKeys: async () => call<readonly string[]>('POST', '/v1/reseal-keys'),
     listBuckets: async () => call<readonly BucketSummary[]>('GET', '/v1/buckets'),
     createBucket: async (name, options = {}) => call<BucketSummary>('POST', '/v1/buckets', { name, ...options }),
     removeBucket: async (name, { force = false } = {}) =>

@@ -92,6 +92,8 @@ export interface AdminService extends SpaceService {
   setKeyEnabled(accessKeyId: string, enabled: boolean): Promise<KeyInfo>;
   setKeyPolicy(accessKeyId: string, policy: PermissionPolicy): Promise<KeyInfo>;
   removeKey(accessKeyId: string): Promise<void>;
+  /** Seals the secrets of all keys with the present cluster key; the access keys that were not. Once every site has that cluster key. */
+  resealKeys(): Promise<readonly string[]>;
   listBuckets(): Promise<readonly BucketSummary[]>;
   createBucket(
     name: string,

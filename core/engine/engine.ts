@@ -106,8 +106,11 @@ export interface EngineDeps {
   readonly incarnation: Incarnation;
   /** 32 bytes that seal secrets at rest. */
   readonly masterKey: Uint8Array;
-  /** 32 bytes that all sites of the cluster have: secrets sealed with it can be used at each of them. */
-  readonly clusterSealingKey?: Uint8Array;
+  /**
+   * 32 bytes each, that all sites of the cluster have: secrets sealed with them can be used at each site. The first one seals, the others
+   * open what was sealed before.
+   */
+  readonly clusterSealingKeys?: readonly Uint8Array[];
   readonly configIdentities: readonly Identity[];
   readonly hooks: {
     /** `undefined` when nobody listens. Rejects to veto. */
@@ -270,8 +273,9 @@ export function createEngine(given: EngineDeps): Engine {
   };
 }
 
-function sealingKeys({ clusterSealingKey, masterKey }: EngineDeps): readonly [Uint8Array, ...Uint8Array[]] {
-  return clusterSealingKey ? [clusterSealingKey, masterKey] : [masterKey];
+function sealingKeys({ clusterSealingKeys = [], masterKey }: EngineDeps): readonly [Uint8Array, ...Uint8Array[]] {
+  const [seals, ...opens] = clusterSealingKeys;
+  return seals ? [seals, ...opens, masterKey] : [masterKey];
 }
 
 const isForeignPrincipal = ({ dot, body }: Op, own: Origin): boolean =>

@@ -41,6 +41,8 @@ export interface IdentityStore extends IdentityDirectory {
   setEnabled(accessKeyId: string, enabled: boolean): Promise<KeyInfo>;
   setPolicy(accessKeyId: string, policy: PermissionPolicy): Promise<KeyInfo>;
   remove(accessKeyId: string): Promise<void>;
+  /** Seals anew what is not sealed with the first of the keys, by ops like any change; the access keys. Call it when all sites have that key. */
+  reseal(): Promise<readonly string[]>;
 }
 
 export interface IdentityDeps {
@@ -89,7 +91,7 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
 
   return {
     async open() {
-      const stored = new Map((await readAll(deps)).map((identity) => [identity.accessKeyId, identity]));
+      const stored = new Map((await readAll(deps)).map(({ identity }) => [identity.accessKeyId, identity]));
       for (const [id, { fromConfig }] of known) if (!fromConfig && !stored.has(id)) known.delete(id);
       for (const [id, identity] of stored) if (known.get(id)?.fromConfig !== true) known.set(id, identity);
     },
@@ -103,6 +105,15 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
     },
     setEnabled: async (id, enabled) => keyInfo(await save({ ...changeable(id), enabled }, false)),
     setPolicy: async (id, policy) => keyInfo(await save({ ...changeable(id), policy }, false)),
+    async reseal() {
+      const resealed: string[] = [];
+      for (const { identity, isCurrent } of await readAll(deps)) {
+        if (isCurrent || known.get(identity.accessKeyId)?.fromConfig === true) continue;
+        await save(identity, false);
+        resealed.push(identity.accessKeyId);
+      }
+      return resealed;
+    },
     async remove(id) {
       changeable(id);
       await committer.commit({
@@ -165,26 +176,33 @@ function unseal(key: Uint8Array, accessKeyId: string, sealedSecret: string): str
   return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
 }
 
-async function readAll(deps: IdentityDeps): Promise<readonly Identity[]> {
+interface Opened {
+  readonly identity: Identity;
+  /** Sealed with the key that seals now. */
+  readonly isCurrent: boolean;
+}
+
+async function readAll(deps: IdentityDeps): Promise<readonly Opened[]> {
   const { key: prefix } = registerKey(KIND, '');
-  const found: Identity[] = [];
+  const found: Opened[] = [];
   for await (const rows of scanPages(deps.reader, { space: 'registers', ...tupleRange(prefix), limit: 1000 })) {
     for (const row of rows) {
       const accessKeyId = Buffer.from(row.key.subarray(prefix.length)).toString('utf8');
-      const identity = openIdentity(deps, accessKeyId, decodeRecord<Register>(row.value));
-      if (identity) found.push(identity);
+      const opened = openIdentity(deps, accessKeyId, decodeRecord<Register>(row.value));
+      if (opened) found.push(opened);
     }
   }
   return found;
 }
 
 /** `undefined` for a key that was removed, or that another site sealed with a key that is not known here. */
-function openIdentity(deps: IdentityDeps, accessKeyId: string, { value, stamp }: Register): Identity | undefined {
+function openIdentity(deps: IdentityDeps, accessKeyId: string, { value, stamp }: Register): Opened | undefined {
   if (value === null) return undefined;
   const { sealedSecret, ...rest } = value as unknown as PrincipalRecord;
-  for (const key of deps.sealingKeys) {
+  for (const [at, key] of deps.sealingKeys.entries()) {
     try {
-      return { ...rest, accessKeyId, secretKey: unseal(key, accessKeyId, sealedSecret), fromConfig: false };
+      const secretKey = unseal(key, accessKeyId, sealedSecret);
+      return { identity: { ...rest, accessKeyId, secretKey, fromConfig: false }, isCurrent: at === 0 };
     } catch {
       // sealed with another of the keys
     }
@@ -201,5 +219,5 @@ function openIdentity(deps: IdentityDeps, accessKeyId: string, { value, stamp }:
 const doesNotOpen = (accessKeyId: string): SkerryError =>
   new SkerryError(
     'Corrupt',
-    `the secret of key ${accessKeyId} does not open with this master key: is master.key the one this data directory was made with?`,
+    `the secret of key ${accessKeyId} does not open: is master.key the one this data directory was made with, and the cluster key it was sealed with among replication.clusterKey and previousClusterKeys?`,
   );

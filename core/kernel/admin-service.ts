@@ -63,6 +63,7 @@ export function createAdminService(deps: AdminDeps): AdminService {
     },
     setKeyEnabled: (accessKeyId, enabled) => identities.setEnabled(accessKeyId, enabled),
     setKeyPolicy: (accessKeyId, policy) => identities.setPolicy(accessKeyId, policy),
+    resealKeys: () => identities.reseal(),
     removeKey: (accessKeyId) => identities.remove(accessKeyId),
     listBuckets: async () => (await allBuckets(objects)).map(summary),
     async createBucket(name, { owner, versioning } = {}) {

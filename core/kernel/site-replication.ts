@@ -115,20 +115,22 @@ export function outOfReach({ config }: LoadedConfig): DigestPeers {
   };
 }
 
-/** A transport that takes a `clusterKey` is given the one of the `replication` section, unless it has its own. */
+/** A transport that takes cluster keys is given those of the `replication` section, unless it has its own. */
 export function transportOptions(
   { config }: LoadedConfig,
   { plugin, options }: LoadedPlugin<'transport'>,
 ): Readonly<Record<string, unknown>> {
-  const { clusterKey } = config.replication;
-  if (clusterKey === undefined || options['clusterKey'] !== undefined || !('clusterKey' in plugin.options.properties))
-    return options;
-  return { ...options, clusterKey };
+  const { clusterKey, previousClusterKeys } = config.replication;
+  const takes = (name: string): boolean => name in plugin.options.properties;
+  if (clusterKey === undefined || options['clusterKey'] !== undefined || !takes('clusterKey')) return options;
+  return { ...options, clusterKey, ...(takes('previousClusterKeys') ? { previousClusterKeys } : {}) };
 }
 
-/** The key that seals secrets for all sites of the cluster, made of the cluster key (HKDF, RFC 5869). */
-export function clusterSealing({ config }: LoadedConfig): { readonly clusterSealingKey?: Uint8Array } {
-  const { clusterKey } = config.replication;
-  if (clusterKey === undefined) return {};
-  return { clusterSealingKey: new Uint8Array(hkdfSync('sha256', clusterKey, 'skerry', 'identity secrets', 32)) };
+/** The keys that seal secrets for all sites of the cluster, made of the cluster keys; the first one seals (HKDF, RFC 5869). */
+export function clusterSealing({ config }: LoadedConfig): { readonly clusterSealingKeys: readonly Uint8Array[] } {
+  const { clusterKey, previousClusterKeys } = config.replication;
+  const keys = clusterKey === undefined ? [] : [clusterKey, ...previousClusterKeys];
+  return {
+    clusterSealingKeys: keys.map((key) => new Uint8Array(hkdfSync('sha256', key, 'skerry', 'identity secrets', 32))),
+  };
 }

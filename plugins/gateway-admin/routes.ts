@@ -41,6 +41,7 @@ const ROUTES: readonly Route[] = [
   { method: 'PUT', path: '/v1/keys/:key/enabled', answer: setKeyEnabled },
   { method: 'PUT', path: '/v1/keys/:key/policy', answer: setKeyPolicy },
   { method: 'DELETE', path: '/v1/keys/:key', answer: removeKey },
+  { method: 'POST', path: '/v1/reseal-keys', answer: async ({ admin }) => ok(await admin.resealKeys()) },
   { method: 'GET', path: '/v1/buckets', answer: async ({ admin }) => ok(await admin.listBuckets()) },
   { method: 'POST', path: '/v1/buckets', answer: createBucket },
   { method: 'DELETE', path: '/v1/buckets/:bucket', answer: removeBucket },

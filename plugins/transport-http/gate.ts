@@ -46,8 +46,8 @@ export function admit(ports: GatePorts, { method, path, authorization }: Request
 
 function judge({ clock, keys, replays, self }: GatePorts, name: string, claim: SignedClaim): Admitted | Refused {
   const site = ORIGIN.exec(claim.from)?.[1] ?? '';
-  const key = keys.of(site);
-  if (key === undefined || !isSignedBy(key, name, claim))
+  const key = keys.accepted(site).find((one) => isSignedBy(one, name, claim));
+  if (key === undefined)
     return refused(401, 'bad-signature', 'Unauthenticated', 'the signature is not by a key that we share');
   const proved = { claim, key };
   if (claim.to !== self.site || !SITE_ID.test(claim.to))

@@ -16,6 +16,8 @@ export interface Options {
   readonly listen?: { readonly host: string; readonly port: number };
   /** Shared by all sites; the kernel fills in `replication.clusterKey`. */
   readonly clusterKey?: string;
+  /** Accepted besides it; the kernel fills in `replication.previousClusterKeys`. */
+  readonly previousClusterKeys: readonly string[];
   /** Keys shared with one peer each, by its site id; such a peer is not believed with the cluster key. */
   readonly siteKeys: Readonly<Record<string, string>>;
   readonly tls?: TlsOptions;
@@ -53,6 +55,12 @@ export const optionsSchema: OptionsSchema = {
       description: 'Where to answer; port 0 is any free one. Absent: this site only dials out.',
     },
     clusterKey: { ...SECRET, description: 'Shared by all sites; replication.clusterKey when absent.' },
+    previousClusterKeys: {
+      type: 'array',
+      items: SECRET,
+      default: [],
+      description: 'Accepted too, while the sites go over to another cluster key; replication.previousClusterKeys.',
+    },
     siteKeys: {
       type: 'object',
       propertyNames: { pattern: '^[a-z0-9][a-z0-9-]{0,31}$' },

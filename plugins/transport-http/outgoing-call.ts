@@ -20,6 +20,8 @@ export interface CallPorts extends Pick<Runtime, 'clock' | 'timers' | 'random'> 
   readonly self: PeerIdentity;
   readonly peer: PeerAddress;
   readonly key: string;
+  /** The peer does not take a call that is signed with it. */
+  readonly onKeyRefused: () => void;
   readonly connector: Connector;
   readonly compression: Encoding;
   readonly connectTimeoutMs: number;
@@ -209,6 +211,7 @@ export class OutgoingCall {
     const { status, answer } = this.#refusal;
     const body = this.#refusal.body.peek(this.#refusal.body.length);
     const isSigned = checkAnswer(this.#ports.key, claim, { header: answer, status, body }) !== undefined;
+    if (!isSigned && isKeyRefusal(status)) this.#ports.onKeyRefused();
     const failure = refusalOf(status, isSigned ? unpackFault(body) : undefined, this.#ports.peer.url);
     const hasRun = this.#isResent && failure.details['reason'] === 'replayed';
     this.#finish(hasRun ? unavailable('the link broke after the peer had got the call', failure) : failure);
@@ -241,10 +244,11 @@ export class OutgoingCall {
 function refusalOf(status: number, signed: SkerryError | undefined, url: string): SkerryError {
   if (signed !== undefined) return signed;
   const details = { status };
-  if (status === 401 || status === 403)
-    return new SkerryError('Unauthenticated', `${url} does not accept our key`, { details });
+  if (isKeyRefusal(status)) return new SkerryError('Unauthenticated', `${url} does not accept our key`, { details });
   return new SkerryError('Unavailable', `${url} refused the call with status ${status}`, { details });
 }
+
+const isKeyRefusal = (status: number): boolean => status === 401 || status === 403;
 
 function reason(cause: unknown): string {
   const { code, message } = cause as { readonly code?: unknown; readonly message?: unknown };

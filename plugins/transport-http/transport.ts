@@ -174,7 +174,8 @@ export class HttpTransport implements Transport {
     const { compression, connectTimeoutMs, heartbeatMs, idleTimeoutMs } = this.#options;
     const limits = { compression, connectTimeoutMs, heartbeatMs, idleTimeoutMs };
     const key = this.#keys.require(peer.site);
-    return new OutgoingCall({ ...this.#deps, ...limits, self, peer, key, connector }, name, onEnd);
+    const onKeyRefused = (): void => this.#keys.refused(peer.site, key);
+    return new OutgoingCall({ ...this.#deps, ...limits, self, peer, key, onKeyRefused, connector }, name, onEnd);
   }
 
   #handle({ self, serve, replays }: Serving, exchange: IncomingExchange): void {

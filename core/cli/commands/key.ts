@@ -20,6 +20,7 @@ export const keyCommand: MakeCommand = (terminal) =>
     setEnabled(terminal, false),
     policy(terminal),
     remove(terminal),
+    reseal(terminal),
   ]);
 
 const list: MakeCommand = (terminal) =>
@@ -165,6 +166,17 @@ const remove: MakeCommand = (terminal) =>
       await withAdmin(terminal, options, async (admin) => admin.removeKey(options.key));
       const json = { accessKeyId: options.key, removed: true };
       print(terminal, options, { json, text: `removed access key ${options.key}` });
+    },
+  });
+
+const reseal: MakeCommand = (terminal) =>
+  command({
+    command: 'reseal',
+    describe: 'Seal all keys with the present replication.clusterKey, once every site has it',
+    builder: (yargs) => yargs.example('$0 key reseal', 'before the old cluster key leaves the configuration'),
+    handler: async (options) => {
+      const resealed = await withAdmin(terminal, options, async (admin) => admin.resealKeys());
+      print(terminal, options, { json: resealed, text: `${resealed.length} keys were sealed anew` });
     },
   });
 

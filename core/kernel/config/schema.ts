@@ -89,6 +89,12 @@ const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
   replication: closed(
     {
       clusterKey: SECRET,
+      previousClusterKeys: {
+        type: 'array',
+        default: [],
+        items: SECRET,
+        description: 'accepted too, while the sites go over to another clusterKey; they open what was sealed with them',
+      },
       peers: {
         type: 'array',
         default: [],

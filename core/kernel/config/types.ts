@@ -35,6 +35,7 @@ export interface SiteConfig {
   };
   readonly replication: {
     readonly clusterKey?: string;
+    readonly previousClusterKeys: readonly string[];
     readonly peers: readonly { readonly site: SiteId; readonly url: string }[];
   } & ReplicationSettings;
   readonly engine: Readonly<Record<string, unknown>>;

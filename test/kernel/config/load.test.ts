@@ -100,7 +100,7 @@ describe('effective configuration', () => {
     const { config, plugins } = await loadText(PLUGIN_LINES);
     assert.equal(config.dataDir, '/nowhere/config/data');
     assert.deepEqual(config.shutdown, { graceMs: 10_000 });
-    assert.deepEqual(config.replication, { peers: [] });
+    assert.deepEqual(config.replication, { peers: [], previousClusterKeys: [] });
     assert.deepEqual(config.plugins.metaStore, { use: 'test-meta', size: 7, nested: { flag: true, words: [] } });
     assert.deepEqual(plugins.metaStore.options, { size: 7, nested: { flag: true, words: [] } });
     assert.equal(plugins.transport, undefined);

@@ -28,6 +28,7 @@ export function fakeAdmin(dataDir: string): FakeAdmin {
     setKeyEnabled: KEY,
     setKeyPolicy: KEY,
     removeKey: undefined,
+    resealKeys: ['AK'],
     listBuckets: [BUCKET],
     createBucket: BUCKET,
     removeBucket: undefined,

@@ -116,6 +116,7 @@ describe('routes', () => {
       ['setKeyPolicy', 'AK', { Statement: [] }],
     ],
     [{ method: 'DELETE', path: '/v1/keys/AK' }, 204, {}, ['removeKey', 'AK']],
+    [{ method: 'POST', path: '/v1/reseal-keys' }, 200, ['AK'], ['resealKeys']],
     [{ path: '/v1/buckets' }, 200, [BUCKET], ['listBuckets']],
     [
       { method: 'POST', path: '/v1/buckets', body: body({ name: 'b', versioning: true }) },
