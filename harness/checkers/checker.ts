@@ -35,6 +35,10 @@ export interface WorldView {
   readonly movesBytes: boolean;
   readonly network: { readonly met: { readonly corrupted: number } };
   /** A promise was broken. */
+  /** At the end there was time enough to give up all that nobody needs. */
+  readonly drains: boolean;
+  /** Virtual milliseconds. */
+  nowMs(): number;
   fail(checker: string, message: string): void;
   /** Something rare happened that a run should meet sometimes. */
   mark(name: string): void;

@@ -6,6 +6,7 @@ import { counterChecker } from './counters.ts';
 import { equalStateChecker } from './equal-state.ts';
 import { MAX_CLOCK_DRIFT_MS } from '../sim/engine-adapter.ts';
 import { futureChecker } from './future.ts';
+import { keepingChecker } from './keeping.ts';
 import { lockChecker } from './locks.ts';
 import { causalChecker } from './causal.ts';
 import { garbageChecker } from './garbage.ts';
@@ -31,6 +32,7 @@ export function createCheckers(seed: number): readonly Checker[] {
     counterChecker(),
     readChecker(),
     convergenceChecker(),
+    keepingChecker(),
     acknowledgedChecker(),
     lockChecker(),
     causalChecker(),

@@ -4,14 +4,18 @@ import { MemoryMetaStore } from '../../plugins/meta-memory/store.ts';
 import type { Checker, WorldView } from './checker.ts';
 import { dumpState, firstDifference } from './dump.ts';
 
+/** Ops are appended next to the data within a second. */
+const LOGGED_WITHIN_MS = 2000;
+
 /** At rest, when a quiet second has passed, and again after a power cut. */
 export function rebuildChecker(): Checker {
   const mergers = new Set<string>();
+  const lastOpMs = new Map<string, number>();
   const check = async (view: WorldView): Promise<void> => {
     if (view.replicates && !view.movesBytes) return;
     for (const { name, meta, chunks, keepsLittle } of view.sites) {
       // what came with a snapshot is in no log
-      if (mergers.has(name)) continue;
+      if (mergers.has(name) || view.nowMs() - (lastOpMs.get(name) ?? 0) < LOGGED_WITHIN_MS) continue;
       const metaStore = new MemoryMetaStore();
       await metaStore.open();
       const report = await chunks.inspect((chunkStore) => rebuildIndex({ chunkStore, metaStore }));
@@ -27,7 +31,8 @@ export function rebuildChecker(): Checker {
   };
   return {
     name: 'rebuild',
-    onCommit({ site, merged }) {
+    onCommit({ site, ops, merged, atMs }) {
+      if (ops.length > 0) lastOpMs.set(site.name, atMs);
       if (merged.length > 0) mergers.add(site.name);
     },
     atRest: check,

@@ -7,6 +7,8 @@ const STAMP = /^((?:p[0-9a-f]{8})?[0-9a-f]{16})!([a-z0-9-]+)!([0-9a-f]{16})!([0-
 export function stampChecker(): Checker {
   /** Newest stamp of each origin, over all its boots. */
   const newest = new Map<string, string>();
+  /** Who issued each reading first. */
+  const readings = new Map<string, string>();
   return {
     name: 'stamps',
     onCommit({ site, ops, before }, view) {
@@ -22,6 +24,8 @@ export function stampChecker(): Checker {
           if (read <= hlc) view.fail('stamps', `${site.name} issued ${op.stamp}, not past its own clock ${hlc}`);
           if (!read.endsWith('0000')) view.mark('hlc counter used');
           newest.set(self, op.stamp);
+          if ((readings.get(read) ?? site.name) !== site.name) view.mark('equal hlc');
+          readings.set(read, site.name);
         }
         if (read > hlc) hlc = read;
       }

@@ -75,11 +75,15 @@ async function settled<T>(
   }
 }
 
+/** The smallest step of virtual time. */
+const STEP_MS = 0.001;
+
 /** `rate`: how fast the site's clocks run; its timers run as fast. */
 export function laneTimers(lane: Lane, rate: number): Timers {
   const after = (delayMs: number, callback: () => void): Timer => {
     if (!(delayMs >= 0)) throw new SkerryError('InvalidArgument', `delayMs must be 0 or more, not ${delayMs}`);
-    return lane.after(delayMs / rate, 'timer', callback);
+    // time passes, however little is left: who waits for a deadline looks again when it is there
+    return lane.after(delayMs === 0 ? 0 : Math.max(delayMs / rate, STEP_MS), 'timer', callback);
   };
   return {
     after,

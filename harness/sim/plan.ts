@@ -25,6 +25,8 @@ export interface Plan {
   readonly activeMs: number;
   /** By then, all healed, the sites must have come to rest and to one state. */
   readonly settleMs: number;
+  /** How long sites then have to give up what nobody needs any more; 0: that is not looked at. */
+  readonly drainMs: number;
 }
 
 export interface PlanOptions {
@@ -39,6 +41,8 @@ export interface PlanOptions {
 const NAMES = ['waw', 'ber', 'lis', 'osl', 'rom'] as const;
 /** "120 simulated seconds after healing for up to five sites at a one-second poll". */
 const SETTLE_MS = 120_000;
+/** More than what was removed is remembered for (the adapter's), and a few passes. */
+const DRAIN_MS = 26_000;
 /** More than other sites let in (MAX_CLOCK_DRIFT_MS). */
 const FAR_AHEAD_MS = 9000;
 
@@ -64,6 +68,8 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
   const links = linksOf(topology, names);
   const activeMs = draw.between(3000, 20_000);
   const shared = { seed, sites: names, forMs: activeMs };
+  const faults = generateFaults({ ...shared, links, recovers: adapter.recovers, corrupts: adapter.speaksProtocol });
+  const drains = keepsLittle && new Draw(seed, 'drains').chance(0.4);
   return {
     seed,
     sites,
@@ -76,9 +82,11 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
       removesBuckets: options.removesBuckets ?? true,
       replicates: adapter.replicates,
     }),
-    faults: generateFaults({ ...shared, links, recovers: adapter.recovers, corrupts: adapter.speaksProtocol }),
+    faults,
     activeMs,
     settleMs: SETTLE_MS,
+    // a wiped site's earlier self is a member until it is missed
+    drainMs: drains && !faults.some(({ fault }) => fault.kind === 'wipe') ? DRAIN_MS : 0,
   };
 }
 

@@ -70,6 +70,8 @@ export class World {
       replicates: adapter.replicates,
       movesBytes: adapter.movesBytes,
       network,
+      drains: plan.drainMs > 0,
+      nowMs: () => scheduler.nowMs,
       fail: (checker, message) => this.fail(checker, message),
       mark: (name) => this.mark(name),
     };
@@ -105,6 +107,7 @@ export class World {
     await this.#ask('atRest');
     await this.#loseWhatIsNotDurable();
     await this.#settle();
+    await this.#runUntil(this.scheduler.nowMs + this.#plan.drainMs);
     await this.#ask('atEnd');
   }
 
