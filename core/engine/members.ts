@@ -207,7 +207,8 @@ async function readFirstOp(
   const ops = rows.flatMap((row) => (row ? [decodeRecord<Op>(row)] : []));
   const first = ops.find(({ body }) => !body.type.startsWith('member.'));
   if (first === undefined && (vector[origin] ?? 0) <= ops.length) return NOT_YET_MS;
-  return hlcWallMs(stampHlc((first ?? (ops.at(-1) as Op)).stamp));
+  const counted = first ?? ops.at(-1);
+  return counted && hlcWallMs(stampHlc(counted.stamp));
 }
 
 async function readReports(reader: MetaReader): Promise<ReadonlyMap<Origin, Hlc>> {

@@ -55,6 +55,8 @@ export class Membership {
   readonly #deps: MembershipDeps;
   readonly #ghosts = new Map<Origin, Ghost>();
   #hasJoined = false;
+  #wasRefused = false;
+  #joining: Promise<void> | undefined;
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps;
@@ -105,14 +107,25 @@ export class Membership {
    * until then nothing is stable where its ops are.
    */
   async join(): Promise<void> {
-    if (this.#hasJoined) return;
+    if (!this.#hasJoined) await (this.#joining ??= this.#join().finally(() => (this.#joining = undefined)));
+  }
+
+  /** Something was written here, so that perhaps all may be written. Costs nothing once this site is recorded. */
+  joinSoon(): void {
+    if (this.#hasJoined || this.#joining !== undefined) return;
+    this.join().catch((error: unknown) => this.#deps.logger.error({ err: error }, 'this site could not be recorded'));
+  }
+
+  async #join(): Promise<void> {
     const { state, logger } = this.#deps;
     try {
       await state.join();
       this.#hasJoined = true;
     } catch (error) {
-      if (!isSkerryError(error) || error.code === 'Closed') throw error;
-      logger.warn({ err: error }, 'this site could not record that it is a member; it is tried again');
+      if (!isSkerryError(error)) throw error;
+      if (!this.#wasRefused)
+        logger.warn({ err: error }, 'this site could not be recorded as a member; it is tried again');
+      this.#wasRefused = true;
     }
   }
 

@@ -133,6 +133,7 @@ class SiteReplication implements Replication {
   #addresses: readonly string[] = [];
   #fenced: FencedFact | undefined;
   #evicted: EvictedFact | undefined;
+  #isOpen = false;
   readonly #session: string;
   #closing: Promise<void> | undefined;
 
@@ -149,6 +150,7 @@ class SiteReplication implements Replication {
     const { transport, self, peers } = this.#deps;
     await this.#site.watermarks.open();
     await this.#site.membership.join();
+    this.#isOpen = true;
     const server = new Server(this.#site);
     this.#addresses = await transport.listen(self, (call) => server.serve(call));
     this.#site.fetcher.open();
@@ -167,6 +169,7 @@ class SiteReplication implements Replication {
 
   wake(): void {
     this.#commits.notify();
+    if (this.#isOpen && !this.#abort.signal.aborted) this.#site.membership.joinSoon();
   }
 
   async greeted(): Promise<void> {
