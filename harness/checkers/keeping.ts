@@ -28,6 +28,8 @@ export function keepingChecker(): Checker {
       if (judged === undefined) return;
       const known: Rows = disks.get(judged.record) ?? new Map<string, Uint8Array>();
       disks.set(judged.record, known);
+      if (commit.before?.merging !== undefined && commit.ops.length === 0 && commit.writes.some(isRemoved))
+        view.mark('snapshot removed an entry');
       if (commit.before?.merging === undefined && commit.writes.some(isGivenUp))
         checkGivenUp(commit, known, judged, view);
       for (const { space, key, value } of commit.writes) {
@@ -64,6 +66,9 @@ function forgettable(value: Uint8Array): Op['dot'] | undefined {
   const { stamp, conflicts, removals } = decodeRecord<TombstoneRecord>(value);
   return conflicts === undefined && removals === undefined ? stampDot(stamp) : undefined;
 }
+
+const isRemoved = ({ space, value }: Commit['writes'][number]): boolean =>
+  value === undefined && (space === 'heads' || space === 'versions');
 
 const isGivenUp = ({ space, value }: Commit['writes'][number]): boolean =>
   value === undefined && (space === 'oplog' || space === 'tombstones');
@@ -104,7 +109,7 @@ function activeLeases(known: Rows, wallMs: number): readonly (readonly [string, 
 
 const isOfVersion = (key: Uint8Array): boolean => {
   const { from, to } = tupleRange(tombstonePrefix());
-  return Buffer.compare(key, from as Uint8Array) >= 0 && Buffer.compare(key, to as Uint8Array) < 0;
+  return Buffer.compare(key, from) >= 0 && Buffer.compare(key, to) < 0;
 };
 
 const SEQ_BYTES = 6;

@@ -91,7 +91,7 @@ export async function runStep(step: ClientStep, ports: ClientPorts): Promise<voi
         objects.deleteObjects(op.keys.map((key) => ({ bucket: op.bucket, key, owner: OWNER }))),
       ));
     case 'key':
-      return void (await call(nothing, (_, identities) => changeKey(identities, op)));
+      return call(nothing, (_, identities) => changeKey(identities, op));
     case 'causal':
       return causal(step, op, ports, call);
     case 'copy':
