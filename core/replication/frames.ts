@@ -2,6 +2,11 @@
 import { SkerryError } from '../contracts/index.ts';
 
 const LENGTH_BYTES = 4;
+/** Values of one head. Parsed, an empty object takes twenty times the bytes that it is written with. */
+const VALUES_MAX = 1_000_000;
+/** What stands between JSON values, or around them. */
+const COMMA = 0x2c;
+const OPENING = [0x5b, 0x7b];
 
 export interface Frame {
   readonly head: unknown;
@@ -24,7 +29,17 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const headBytes = buffer.length < LENGTH_BYTES ? Number.POSITIVE_INFINITY : buffer.readUInt32BE(0);
   const end = LENGTH_BYTES + headBytes;
   if (end > buffer.length) throw malformed(`a frame of ${buffer.length} bytes that is cut short`);
-  return { head: parse(buffer.subarray(LENGTH_BYTES, end)), headBytes, raw: bytes.subarray(end) };
+  const json = buffer.subarray(LENGTH_BYTES, end);
+  if (headBytes > VALUES_MAX && valuesIn(json) > VALUES_MAX)
+    throw malformed(`a frame whose head has more than ${VALUES_MAX} values`);
+  return { head: parse(json), headBytes, raw: bytes.subarray(end) };
+}
+
+/** At least as many as there are. */
+function valuesIn(json: Uint8Array): number {
+  let count = 1;
+  for (const byte of json) if (byte === COMMA || OPENING.includes(byte)) count++;
+  return count;
 }
 
 /** Cuts `raw` into pieces of these lengths, which must add up to it. */

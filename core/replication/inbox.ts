@@ -154,8 +154,25 @@ class Door {
       return vector;
     } catch (error) {
       if (isNotTheOps(error)) throw error;
+      if (isSkerryError(error, 'ChecksumMismatch') && batch.some(({ body }) => body !== undefined))
+        return this.#applyBare(batch, tally, via, error);
       return this.#applySingly(batch, tally, via);
     }
+  }
+
+  /** Bytes that came along are not what their ops say. The ops may be sound all the same, and bytes are fetched by hash. */
+  #applyBare(
+    batch: readonly WireOp[],
+    tally: Tally,
+    via: Origin | undefined,
+    error: SkerryError,
+  ): Promise<VersionVector> {
+    this.#deps.logger.error(
+      { err: error, ops: batch.length, via },
+      'bytes that came with ops are wrong: all left aside',
+    );
+    const bare = batch.map(({ op }) => ({ op }));
+    return this.#apply(bare, tally, via);
   }
 
   /** One of them makes the transaction fail: it must not stop the others. */
@@ -171,14 +188,12 @@ class Door {
   }
 
   async #applyOne(wire: WireOp, via: Origin | undefined): Promise<ApplyReport | undefined> {
-    const { op, body } = wire;
+    const { op } = wire;
     try {
       return await this.#deps.replica.apply([wire], via);
     } catch (error) {
       if (isNotTheOps(error)) throw error;
       this.#deps.logger.error({ err: error, dot: op.dot, type: op.body.type }, 'an op of another site was refused');
-      // The bytes are not what the op says; the op itself may be sound, and its bytes are fetched by hash.
-      if (body !== undefined && isSkerryError(error, 'ChecksumMismatch')) return this.#applyOne({ op }, via);
       this.#hold(op, 'refused', REFUSED_RETRY_MS);
       return undefined;
     }

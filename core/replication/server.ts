@@ -107,7 +107,9 @@ export class Server {
     try {
       while (!signal.aborted && !this.#site.signal.aborted) {
         const seen = commits.count;
-        const page = await replica.opsAfter(await this.#without(cursor, skip), limitOf(options));
+        // What it writes while the call is open comes back by us with everybody else's: it has that.
+        const unwanted = isCaughtUp ? [...skip, from.origin] : skip;
+        const page = await replica.opsAfter(await this.#without(cursor, unwanted), limitOf(options));
         if (page.kind === 'gap') return yield codec.opsFrame.encode(page);
         if (page.ops.length > 0) yield codec.opsFrame.encode({ kind: 'page', ops: page.ops });
         cursor = behind(cursor, page.ops);

@@ -33,6 +33,13 @@ export const ruleMutations: readonly RuleMutation[] = [
     'if (wire.op.dot.origin !== origin)',
   ),
   bug(
+    'ownOpsEchoed',
+    'rule 4: nobody is sent what it wrote itself',
+    'replication/server.ts',
+    'const unwanted = isCaughtUp ? [...skip, from.origin] : skip;',
+    'const unwanted = skip;',
+  ),
+  bug(
     'unknownOpDropped',
     'op types: what is not known is stored and relayed',
     'engine/committer.ts',

@@ -6,9 +6,15 @@ const KEEP_MAX_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 
 export class ByteQueue {
+  readonly #maxBytes: number;
   #buffer = EMPTY;
   #start = 0;
   #end = 0;
+
+  /** No more than `maxBytes` are ever held: then no more is made room for. */
+  constructor(maxBytes = Number.POSITIVE_INFINITY) {
+    this.#maxBytes = maxBytes;
+  }
 
   get length(): number {
     return this.#end - this.#start;
@@ -35,7 +41,8 @@ export class ByteQueue {
 
   #makeRoom(more: number): void {
     const needed = this.length + more;
-    const target = needed * 2 > this.#buffer.length ? new Uint8Array(Math.max(needed * 2, START_BYTES)) : this.#buffer;
+    const roomBytes = Math.min(Math.max(needed * 2, START_BYTES), Math.max(needed, this.#maxBytes));
+    const target = roomBytes > this.#buffer.length ? new Uint8Array(roomBytes) : this.#buffer;
     target.set(this.#buffer.subarray(this.#start, this.#end));
     this.#end -= this.#start;
     this.#start = 0;

@@ -23,7 +23,7 @@ export interface ServedPorts extends Pick<Runtime, 'clock' | 'timers'> {
   readonly serve: ServeCall;
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
-  /** Body bytes that are held or no longer held, so that all calls together stay below a limit; throws `SlowDown` above it. */
+  /** Bytes of bodies that are held from now on, or (below 0) no longer, so that all calls together stay below a limit; throws `SlowDown` above it. */
   readonly hold: (bytes: number) => void;
 }
 
@@ -34,9 +34,10 @@ export class ServedCall {
   readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
   readonly #pulse: Pulse;
-  readonly #body = new ByteQueue();
+  readonly #body: ByteQueue;
   readonly #bodyArrived = Promise.withResolvers<void>();
   #bodyMissing: number;
+  #heldBytes = 0;
   #sent = 0;
   #credited = 0;
   #isOver = false;
@@ -51,6 +52,7 @@ export class ServedCall {
     this.#encoder = new FrameEncoder(keys.server);
     this.#decoder = new FrameDecoder(keys.caller, CALLER_FRAMES);
     this.#bodyMissing = admitted.claim.sentBytes;
+    this.#body = new ByteQueue(admitted.claim.sentBytes);
     this.#bodyArrived.promise.catch(() => undefined);
     const silence = unavailable(`the caller has been silent for ${idleTimeoutMs} ms`);
     const beat = (): void => void this.#write(FRAME.heartbeat);
@@ -73,6 +75,7 @@ export class ServedCall {
     this.#pulse.stop();
     this.#ports.exchange.end();
     await this.#returnGenerator();
+    this.#hold(-this.#heldBytes);
   }
 
   bytes(chunk: Uint8Array): void {
@@ -100,22 +103,26 @@ export class ServedCall {
   }
 
   #onBody(bytes: Uint8Array): void {
-    this.#ports.hold(bytes.length);
+    this.#hold(bytes.length);
     this.#body.append(bytes);
     this.#bodyMissing -= bytes.length;
     if (this.#bodyMissing === 0) this.#bodyArrived.resolve();
   }
 
+  /** Counted until the call is over: who serves it holds it that long. */
+  #hold(bytes: number): void {
+    this.#ports.hold(bytes);
+    this.#heldBytes += bytes;
+  }
+
   async #readBody(): Promise<Uint8Array> {
     const { encoding, rawBytes, sentBytes, hash } = this.#admitted.claim;
-    try {
-      if (sentBytes > 0) await this.#bodyArrived.promise;
-      const body = this.#body.take(sentBytes);
-      if (sha256(body) !== hash) throw new SkerryError('Unauthenticated', 'the body is not the one that was signed');
-      return encoding === 'none' ? body : await expand(body, encoding, rawBytes);
-    } finally {
-      this.#ports.hold(this.#bodyMissing - sentBytes);
-    }
+    if (sentBytes > 0) await this.#bodyArrived.promise;
+    const body = this.#body.take(sentBytes);
+    if (sha256(body) !== hash) throw new SkerryError('Unauthenticated', 'the body is not the one that was signed');
+    if (encoding === 'none') return body;
+    this.#hold(rawBytes);
+    return expand(body, encoding, rawBytes);
   }
 
   /** A heartbeat has no payload. */

@@ -24,8 +24,8 @@ import { ServedCall } from './served-call.ts';
 import { signAnswer } from './signature.ts';
 
 const NONCE_BYTES = 16;
-/** Of all request bodies that are arriving. */
-const BODIES_MAX_BYTES = 16 * PAYLOAD_MAX_BYTES;
+/** Of all request bodies that arrive or are worked on: room for the longest one, packed and unpacked. */
+const BODIES_MAX_BYTES = 2 * PAYLOAD_MAX_BYTES;
 const EMPTY = new Uint8Array(0);
 
 export type HttpTransportDeps = Pick<PluginDeps, 'clock' | 'timers' | 'random' | 'files' | 'logger'>;
@@ -213,7 +213,7 @@ export class HttpTransport implements Transport {
 
   #hold(bytes: number): void {
     if (bytes > 0 && this.#bodyBytes + bytes > BODIES_MAX_BYTES)
-      throw new SkerryError('SlowDown', 'too many request bodies are arriving at once');
+      throw new SkerryError('SlowDown', 'too many request bodies are under way at once');
     this.#bodyBytes += bytes;
   }
 }

@@ -169,7 +169,8 @@ interface Wire {
 }
 
 async function measureWire({ cluster, waw, ber }: Pair, scale: number): Promise<Wire> {
-  const pool = new Pool(waw.port(), CREDENTIALS, 4);
+  // one after another: beside each other, large bodies are cut into chunks where memory is short, and the same bytes are other chunks
+  const pool = new Pool(waw.port(), CREDENTIALS, 1);
   const carried = (): number => [...cluster.links.values()].reduce((sum, link) => sum + link.carriedBytes(), 0);
   const costOf = async (prefix: string, bodies: readonly Buffer[]): Promise<number> => {
     const before = carried();

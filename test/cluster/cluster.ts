@@ -10,6 +10,7 @@ import { freePorts } from '../support/free-ports.ts';
 import { startProxy, type LinkProxy } from './proxy.ts';
 
 export const CREDENTIALS = { accessKeyId: 'CLUSTERKEY', secretKey: 'clustersecretclustersecret' } as const;
+export const CLUSTER_KEY = 'a-cluster-key-of-the-tests-only-0123456789';
 const CLI = new URL('../../core/cli.ts', import.meta.url).pathname;
 const SITE_NAMES = ['waw', 'ber', 'lis', 'osl', 'ath'] as const;
 
@@ -20,6 +21,10 @@ export interface ClusterSite {
   readonly dataDir: string;
   /** Port of S3; changes with every start. */
   port(): number;
+  /** Where peers call it. */
+  readonly replicationPort: number;
+  /** Of its process; `undefined` while there is none. */
+  pid(): number | undefined;
   isRunning(): boolean;
   /** Over its admin socket. */
   admin(): Promise<AdminService>;
@@ -44,6 +49,8 @@ export interface ClusterOptions {
   readonly isDialOut?: boolean;
   /** Sites call each other without a proxy between them. */
   readonly isDirect?: boolean;
+  /** Default `error`. */
+  readonly logLevel?: string;
 }
 
 /** Who are neighbours, by index. */
@@ -62,13 +69,13 @@ function pairs(topology: Topology, count: number): readonly (readonly [number, n
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { count, bucket } = options;
+  const { count, bucket, logLevel = 'error' } = options;
   const dir = await mkdtemp(join(tmpdir(), 'skerry-cluster-'));
   const names = SITE_NAMES.slice(0, count);
   const ports = await freePorts(count);
   const links = new Map<string, LinkProxy>();
   const keyFile = join(dir, 'cluster.key');
-  await writeFile(keyFile, 'a-cluster-key-of-the-tests-only-0123456789');
+  await writeFile(keyFile, CLUSTER_KEY);
   const dials = dialsOf(options);
   const sites: ClusterSite[] = [];
   for (const [i, name] of names.entries()) {
@@ -83,8 +90,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     }
     const isDialed = dials.some(([, to]) => to === i);
     const listen = isDialed ? { listen: `127.0.0.1:${ports[i]}` } : {};
-    await writeFile(config, JSON.stringify(siteConfig({ id: name, dataDir, listen, keyFile, peers, bucket })));
-    sites.push(createSite(name, dataDir, config));
+    await writeFile(
+      config,
+      JSON.stringify(siteConfig({ id: name, dataDir, listen, keyFile, peers, bucket, logLevel })),
+    );
+    sites.push(createSite({ name, dataDir, config, replicationPort: ports[i] ?? 0 }));
   }
   const cluster: Cluster = {
     sites,
@@ -118,9 +128,10 @@ interface SiteSettings {
   readonly keyFile: string;
   readonly peers: readonly object[];
   readonly bucket: string;
+  readonly logLevel: string;
 }
 
-function siteConfig({ id, dataDir, listen, keyFile, peers, bucket }: SiteSettings): object {
+function siteConfig({ id, dataDir, listen, keyFile, peers, bucket, logLevel }: SiteSettings): object {
   return {
     site: { id },
     dataDir,
@@ -136,11 +147,18 @@ function siteConfig({ id, dataDir, listen, keyFile, peers, bucket }: SiteSetting
     },
     replication: { clusterKey: { file: keyFile }, peers },
     seed: { buckets: [bucket] },
-    log: { level: 'error' },
+    log: { level: logLevel },
   };
 }
 
-function createSite(name: string, dataDir: string, config: string): ClusterSite {
+interface SiteProcess {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly config: string;
+  readonly replicationPort: number;
+}
+
+function createSite({ name, dataDir, config, replicationPort }: SiteProcess): ClusterSite {
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(0);
   let port = 0;
@@ -148,6 +166,8 @@ function createSite(name: string, dataDir: string, config: string): ClusterSite 
     name,
     dataDir,
     port: () => port,
+    replicationPort,
+    pid: () => child?.pid,
     isRunning: () => child !== undefined,
     admin: () => adminOf(dataDir),
     async start() {

@@ -228,6 +228,10 @@ describe('ops', () => {
     refuses(() => opsFrame.decode(encodeFrame({ kind: 'page', ops: [{ op, body: 2 ** 32 }] })));
   });
 
+  test('a head of more values than any message has is refused before it is parsed', () => {
+    refuses(() => opsFrame.decode(encodeFrame({ kind: 'end', more: Array.from({ length: 1_000_000 }, () => ({})) })));
+  });
+
   test('a piece past the end of its chunk is refused', () => {
     refuses(() => chunksFrame.decode(chunksFrame.encode({ ...piece, offset: 6 })));
   });

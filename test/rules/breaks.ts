@@ -30,6 +30,7 @@ export const ruleBreaks: readonly RuleBreak[] = [
   ...of(4, {
     'the ends of a chain': ['onlyOwnOpsServed', 'arrivingOpNotLogged'],
     'in a ring': ['echoesApplied'],
+    'nobody is sent': ['ownOpsEchoed'],
     'unknown op type': ['unknownOpDropped', 'unknownOpRefused'],
   }),
   ...of(5, {

@@ -41,6 +41,20 @@ describe('rule 4: any site serves any origin', () => {
     await cluster.stop();
   });
 
+  test('nobody is sent what it wrote itself', async () => {
+    await using world = await engines('chain', 2);
+    const { cluster, sites, first } = world;
+    const [before] = (await first.replication.status()).peers;
+    for (let i = 0; i < 50; i++) {
+      await first.put(`k${i}`, noise(400, i));
+      await cluster.time.run(10);
+    }
+    await settled(cluster, sites);
+    const [after] = (await first.replication.status()).peers;
+    const bytes = (after?.bytesReceived ?? Number.NaN) - (before?.bytesReceived ?? Number.NaN);
+    assert.ok(bytes < 2000, `${bytes} bytes of ops came back for 50 writes`);
+  });
+
   test('unknown op type from a newer peer: stored and relayed as it is, and what comes behind it is not held up', async () => {
     await using world = await engines('chain', 3);
     const { cluster, sites } = world;
