@@ -84,11 +84,11 @@ export interface ChunkStore extends Lifecycle {
   /**
    * Every record, whole, in an order that is stable for one store state; for fsck, rebuild and garbage collection. `after`
    * resumes behind a locator. Records appended while scanning may or may not appear. Damaged records are reported to
-   * `onDamage` and skipped. Yields batches of 1 to 1,000.
+   * `onDamage` and skipped; `kind` where that can still be told for certain. Yields batches of 1 to 1,000.
    */
   scan(options?: {
     readonly after?: Locator;
-    readonly onDamage?: (locator: Locator, reason: string) => void;
+    readonly onDamage?: (locator: Locator, reason: string, kind?: RecordKind) => void;
     readonly signal?: AbortSignal;
   }): AsyncIterable<readonly StoredRecord[]>;
   /**

@@ -63,7 +63,7 @@ export interface GcPlan {
   readonly missing: LostFound;
   /** Named by rows and damaged. */
   readonly damaged: LostFound;
-  /** Damaged records that no row names, one sentence each, at most 100. */
+  /** Damaged records that no row names and that may be ops, one sentence each, at most 100. They stay. */
   readonly strays: readonly string[];
   /** Why orphans are not given back; absent when they are. */
   readonly blocked?: string;
@@ -90,10 +90,10 @@ export interface GcReport {
 
 export interface GcOptions {
   /**
-   * Give orphans back although damaged records were found that may be ops: then a repair from other disks may find less. Default
-   * false.
+   * Give orphans back although the index was rebuilt with losses: a better repair finds less then. From then on they are given back
+   * as always. Default false.
    */
-  readonly despiteDamage?: boolean;
+  readonly despiteLosses?: boolean;
 }
 
 export interface GcStatus {

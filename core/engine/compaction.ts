@@ -72,11 +72,16 @@ export async function compact(deps: CompactionDeps, options: CompactionOptions):
 /** What names these records: rows of chunks are found by their hash, owners of small bodies by looking at all. */
 async function* movesOf(metaStore: MetaStore, round: ReadonlyMap<Locator, StoredRecord>): AsyncGenerator<Move> {
   const left = new Map(round);
-  for (const record of round.values()) {
-    const [row] = await metaStore.get([chunkKey(record.hash)]);
-    if (!row || decodeRecord<ChunkRow>(row).locator !== record.locator) continue;
-    left.delete(record.locator);
-    yield { record };
+  const records = [...round.values()];
+  for (let at = 0; at < records.length; at += GROUP_MAX) {
+    const batch = records.slice(at, at + GROUP_MAX);
+    const rows = await metaStore.get(batch.map(({ hash }) => chunkKey(hash)));
+    for (const [i, record] of batch.entries()) {
+      const row = rows[i];
+      if (!row || decodeRecord<ChunkRow>(row).locator !== record.locator) continue;
+      left.delete(record.locator);
+      yield { record };
+    }
   }
   if (left.size === 0) return;
   await using snapshot = await metaStore.snapshot();

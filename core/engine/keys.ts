@@ -47,6 +47,8 @@ export const clockKey: MetaKey = at('site', utf8('clock'));
 export const trimmedKey: MetaKey = at('site', utf8('trimmed'));
 /** A snapshot of a peer that is being merged, and how far that is. */
 export const mergingKey: MetaKey = at('site', utf8('merging'));
+/** What a rebuild of the index could not bring back. */
+export const lossesKey: MetaKey = at('site', utf8('losses'));
 /** What each origin last reported of itself. */
 export const watermarkKey = (origin: Origin): MetaKey => at('peers', tuple(['watermark'], origin));
 export const watermarkPrefix = (): Buffer => tuple(['watermark'], '');

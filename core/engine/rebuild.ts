@@ -17,7 +17,7 @@ import {
 import { newEffects, type ApplyLocal } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
 import { HLC_ZERO, mergeHlc } from './hlc.ts';
-import { chunkKey, clockKey, oplogKey, refHash } from './keys.ts';
+import { chunkKey, clockKey, lossesKey, oplogKey, refHash } from './keys.ts';
 import { parseEntries } from './manifest.ts';
 import { readsOfOp } from './op-reads.ts';
 import { decodeRecord, type ChunkRow, type ClockRecord, type Placement } from './records.ts';
@@ -37,7 +37,10 @@ export interface RebuildReport {
   readonly gaps: readonly string[];
   /** Chunks that versions need and that were not found. */
   readonly missing: readonly ChunkHash[];
-  /** Records that nobody needs, given back; none while something is damaged or lost, for a better repair may need them. */
+  /**
+   * Records that nobody needs, given back; none when something is damaged or lost, for a better repair may need them: garbage
+   * collection keeps them then, too.
+   */
   readonly freed: number;
 }
 
@@ -94,6 +97,8 @@ export async function rebuildIndex({ chunkStore, metaStore }: RebuildDeps): Prom
   const missing = await findMissing(metaStore);
   const isWhole = found.damage.length === 0 && gaps.length === 0 && missing.length === 0;
   const freed = isWhole ? await freeUnneeded({ chunkStore, metaStore }, found) : 0;
+  const losses = { damage: found.damage.length, gaps: gaps.length, missing: missing.length };
+  if (!isWhole) await transact(metaStore, {}, (txn) => txn.put(lossesKey, losses));
   return { ops: applied, chunks: found.chunks.size, damage: found.damage, gaps, missing, freed };
 }
 

@@ -16,7 +16,7 @@ import {
 import { compact, type CompactionDeps } from './compaction.ts';
 import type { ConflictRetention } from './conflict-retention.ts';
 import type { GarbageCollector } from './garbage.ts';
-import { garbageKey } from './keys.ts';
+import { garbageKey, lossesKey } from './keys.ts';
 import type { Purger } from './purge.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { survey, type SurveyDeps, type Surveyed } from './survey.ts';
@@ -140,7 +140,7 @@ interface Going {
   readonly pause: Pause;
 }
 
-async function collect(deps: SpaceDeps, { despiteDamage = false }: GcOptions, going: Going): Promise<GcReport> {
+async function collect(deps: SpaceDeps, { despiteLosses = false }: GcOptions, going: Going): Promise<GcReport> {
   const { chunkStore, clock, conflictRetention, purger, garbage, reclaimer } = deps;
   const startedAtMs = clock.wallMs();
   const beganMs = clock.monotonicMs();
@@ -156,8 +156,9 @@ async function collect(deps: SpaceDeps, { despiteDamage = false }: GcOptions, go
     first ??= withLosers(surveyed.plan, due);
     await enqueue(deps, surveyed.unreferenced);
     chunks += await drain(garbage);
-    const isBlocked = surveyed.plan.blocked !== undefined && !despiteDamage;
+    const isBlocked = surveyed.plan.blocked !== undefined && !despiteLosses;
     if (!isBlocked) await freeOrphans(deps, surveyed, orphans, going);
+    if (despiteLosses) await forgetLosses(deps);
     isCut = surveyed.isCut && !isBlocked;
   }
   await reclaimer.settle();
@@ -197,6 +198,11 @@ async function enqueue({ committer }: SpaceDeps, hashes: readonly ChunkHash[]): 
 }
 
 const NOBODY = new Uint8Array(0);
+
+/** What no row names is garbage again. */
+function forgetLosses({ committer }: SpaceDeps): Promise<void> {
+  return committer.commit({ reads: {}, appended: [], decide: ({ txn }) => txn.remove(lossesKey) });
+}
 
 /** A version that was dropped a moment ago may still be read: what it owned is freed as if it were let go of now. */
 async function freeOrphans(

@@ -13,12 +13,13 @@ import type {
   MetaReader,
   MetaStore,
   Random,
+  RecordKind,
   SpaceAmount,
   StoredRecord,
 } from '../contracts/index.ts';
 import { isSkerryError } from '../contracts/index.ts';
 import type { AppendWatch } from './in-flight.ts';
-import { chunkKey } from './keys.ts';
+import { chunkKey, lossesKey } from './keys.ts';
 import { mismatches, namedRecords, openParts, type NamedRecord } from './live.ts';
 import { LocatorFilter } from './locator-filter.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
@@ -59,6 +60,8 @@ interface Rows {
   readonly unreferenced: readonly ChunkHash[];
   readonly unreferencedFound: GarbageFound;
   readonly absent: LostFound;
+  /** The index was rebuilt, and something was lost. */
+  readonly isRepaired: boolean;
 }
 
 interface Stored {
@@ -98,7 +101,7 @@ export async function survey(deps: SurveyDeps, options: SurveyOptions): Promise<
       missing: joinLost(missing, absent),
       damaged,
       strays,
-      ...(strays.length > 0 ? { blocked: BLOCKED } : {}),
+      ...(rows.isRepaired ? { blocked: BLOCKED } : {}),
     };
     return { plan, orphans, isCut: orphansFound.records > orphans.length, unreferenced };
   } finally {
@@ -106,8 +109,7 @@ export async function survey(deps: SurveyDeps, options: SurveyOptions): Promise<
   }
 }
 
-const BLOCKED =
-  'records that no row names are damaged: they may be ops, and a repair with another copy of them may need the orphans';
+const BLOCKED = 'the index was rebuilt with losses, and a better repair may need what no row names now';
 
 class Tally {
   records = 0;
@@ -141,7 +143,9 @@ async function readRows({ metaStore }: SurveyDeps, salt: number): Promise<Rows> 
   for await (const { locator } of records) named.add(locator);
   const parts = new Tally();
   for await (const { size } of openParts(snapshot)) parts.count(size);
-  return { named, kept: { ...counts, uploadParts: parts.amount() }, ...(await checkHolders(snapshot)) };
+  const [losses] = await snapshot.get([lossesKey]);
+  const kept = { ...counts, uploadParts: parts.amount() };
+  return { named, kept, isRepaired: losses !== undefined, ...(await checkHolders(snapshot)) };
 }
 
 async function checkHolders(
@@ -178,19 +182,15 @@ async function readStore(
   const orphans: Orphan[] = [];
   const damaged = new Map<Locator, string>();
   const strays: string[] = [];
-  const onDamage = (locator: Locator, reason: string): void => {
+  const torn: Orphan[] = [];
+  const onDamage = (locator: Locator, reason: string, kind?: RecordKind): void => {
     filter.add(locator);
     if (rows.named.has(locator)) damaged.set(locator, reason);
+    // a power cut tears what was not synced
+    else if (kind === 'data' || kind === 'node') torn.push({ locator, length: 0 });
     else if (strays.length < LOST_MAX) strays.push(`${locator}: ${reason}`);
   };
-  for await (const batch of chunkStore.scan({ signal, onDamage })) {
-    const unnamed = batch.filter(({ locator, kind, length }) => {
-      filter.add(locator);
-      if (kind === 'op') ops.count(length);
-      else if (rows.named.has(locator)) live.count(length);
-      else return true;
-      return false;
-    });
+  const judge = async (unnamed: readonly Orphan[]): Promise<void> => {
     if (unnamed.length > 0) await watch.settle();
     for (const { locator, length } of unnamed) {
       if (watch.has(locator)) {
@@ -200,8 +200,19 @@ async function readStore(
         if (orphans.length < ORPHANS_MAX) orphans.push({ locator, length });
       }
     }
+  };
+  for await (const batch of chunkStore.scan({ signal, onDamage })) {
+    const unnamed = batch.filter(({ locator, kind, length }) => {
+      filter.add(locator);
+      if (kind === 'op') ops.count(length);
+      else if (rows.named.has(locator)) live.count(length);
+      else return true;
+      return false;
+    });
+    await judge(unnamed);
     await pause();
   }
+  await judge(torn);
   return {
     filter,
     live: live.amount(),

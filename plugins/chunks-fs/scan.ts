@@ -1,6 +1,6 @@
 /** All records in order of segment and offset, whole segments checked on the way. */
 import { SkerryError } from '../../core/contracts/index.ts';
-import type { FileHandle, Locator, StoredRecord } from '../../core/contracts/index.ts';
+import type { FileHandle, Locator, RecordKind, StoredRecord } from '../../core/contracts/index.ts';
 import { parseIndex, parseTrailer, SEGMENT_HEADER_BYTES, TRAILER_BYTES } from './format.ts';
 import type { IndexEntry } from './format.ts';
 import type { Handles } from './handles.ts';
@@ -12,7 +12,7 @@ const BATCH_MAX = 1000;
 
 export interface ScanOptions {
   readonly after?: Locator;
-  readonly onDamage?: (locator: Locator, reason: string) => void;
+  readonly onDamage?: (locator: Locator, reason: string, kind?: RecordKind) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -106,7 +106,7 @@ async function* scanSegment(
       if (segment.freed.has(header.offset)) continue;
       const locator = segment.locatorOf(header);
       if (!step.isIntact) {
-        options.onDamage?.(locator, 'the data does not match its CRC');
+        options.onDamage?.(locator, 'the data does not match its CRC', header.kind);
         continue;
       }
       batch.push({ locator, kind: header.kind, hash: header.hash, length: header.dataLength });

@@ -235,9 +235,9 @@ async function resolveConflict({ admin, names, body }: Call): Promise<Answer> {
 }
 
 async function runGc({ admin, body }: Call): Promise<Answer> {
-  const given = fields(body, ['despiteDamage']);
-  const despiteDamage = given['despiteDamage'] !== undefined && flag(given, 'despiteDamage');
-  return ok(await admin.gcRun({ despiteDamage }));
+  const given = fields(body, ['despiteLosses']);
+  const despiteLosses = given['despiteLosses'] !== undefined && flag(given, 'despiteLosses');
+  return ok(await admin.gcRun({ despiteLosses }));
 }
 
 function ok(body: unknown): Answer {

@@ -216,6 +216,13 @@ describe('rebuilding the index', () => {
       const report = await rebuildIndex(hiding(stores, [opOfB?.locator, dataOfA?.locator]));
       assert.deepEqual(report.gaps, ['waw.0123456789abcdef:4']);
       assert.deepEqual([report.missing, report.ops, report.freed], [[dataOfA?.hash], 2, 0]);
+      const engine = await openEngine(stores, 'fedcba9876543210');
+      const { plan, freed } = await engine.space.gcRun();
+      assert.match(plan.blocked ?? '', /rebuilt with losses/);
+      assert.deepEqual([plan.garbage.orphans.records, freed.orphans.records], [5, 0]);
+      assert.equal((await engine.space.gcRun({ despiteLosses: true })).freed.orphans.records, 5);
+      assert.equal((await engine.space.gcPlan()).blocked, undefined);
+      await engine.close();
       await closeStores(stores);
     } finally {
       await remove();

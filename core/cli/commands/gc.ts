@@ -19,7 +19,7 @@ const plan: MakeCommand = (terminal) =>
   });
 
 interface RunOptions extends GlobalOptions {
-  readonly despiteDamage: boolean;
+  readonly despiteLosses: boolean;
 }
 
 const run: MakeCommand = (terminal) =>
@@ -28,15 +28,15 @@ const run: MakeCommand = (terminal) =>
     describe: 'Give space back that nobody needs; safe while the site serves, and to be stopped',
     builder: (yargs) =>
       yargs
-        .option('despite-damage', {
+        .option('despite-losses', {
           type: 'boolean',
           default: false,
-          describe: 'give records that no row names back although damaged ones were found among them',
+          describe: 'give back what no row names although the index was rebuilt with losses',
         })
         .example('$0 gc run', 'a site does this once a day by itself'),
     handler: async (options) => {
-      const { despiteDamage } = options;
-      const report = await withAdmin(terminal, options, async (admin) => admin.gcRun({ despiteDamage }));
+      const { despiteLosses } = options;
+      const report = await withAdmin(terminal, options, async (admin) => admin.gcRun({ despiteLosses }));
       print(terminal, options, { json: report, text: runText(report) });
     },
   });

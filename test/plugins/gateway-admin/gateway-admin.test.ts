@@ -164,7 +164,7 @@ describe('routes', () => {
       ['startValidation', { peers: ['ber'], repair: true }],
     ],
     [{ path: '/v1/gc' }, 200, { live: { records: 1, bytes: 2 } }, ['gcPlan']],
-    [{ method: 'POST', path: '/v1/gc', body: body({}) }, 200, { tookMs: 3 }, ['gcRun', { despiteDamage: false }]],
+    [{ method: 'POST', path: '/v1/gc', body: body({}) }, 200, { tookMs: 3 }, ['gcRun', { despiteLosses: false }]],
     [{ path: '/v1/replication' }, 200, { site: 'waw', peers: [] }, ['replicationStatus']],
     [
       { method: 'POST', path: '/v1/replication/ber/pull' },
