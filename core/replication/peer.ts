@@ -12,6 +12,7 @@ import { newPeerView, type PeerView } from './peer-view.ts';
 import { pull, type PullOutcome } from './pull.ts';
 import { push, pushChunks, type PushCall } from './push.ts';
 import type { SiteContext } from './site-context.ts';
+import { Wakeup } from './wakeup.ts';
 
 /** How long a single push waits for what the peer wants. */
 const WANTS_WAIT_MS = 1000;
@@ -30,6 +31,10 @@ export class Peer {
   readonly #attempted = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
   #isInSession = false;
+  /** In this session, or the last one. */
+  #wasReached = false;
+  /** The peer called here. */
+  readonly #called: Wakeup;
   /** A snapshot that an operator asked for. */
   #ordered: Promise<void> = Promise.resolve();
 
@@ -42,6 +47,7 @@ export class Peer {
     this.#link = transport.dial({ site: name, url });
     this.#bandwidth = new TokenBucket(options.sendBytesPerSecond, site);
     this.#backoff = new Backoff(options, random);
+    this.#called = new Wakeup(timers);
     this.#calls = new PeerCalls({
       link: this.#link,
       timers,
@@ -52,6 +58,12 @@ export class Peer {
 
   open(): void {
     this.#loop = this.#run();
+  }
+
+  /** The peer shook hands here, so it may be within reach again: it is not let wait until our own next try. */
+  called(): void {
+    // Two whose sessions fail after the handshake would wake each other for ever.
+    if (!this.#wasReached) this.#called.notify();
   }
 
   /** The peer was asked who it is, whatever came of it. */
@@ -133,8 +145,9 @@ export class Peer {
   }
 
   async #failed(error: unknown): Promise<void> {
-    const { logger, timers } = this.#site;
+    const { logger } = this.#site;
     const { view } = this;
+    const seen = this.#called.count;
     const waitMs = this.#backoff.next();
     this.#attempted.resolve();
     this.#site.joining.lost(view.site);
@@ -143,11 +156,7 @@ export class Peer {
     else if (view.state !== 'must-bootstrap') view.state = 'connecting';
     const level = this.#backoff.failures === 1 ? 'warn' : 'debug';
     logger[level]({ err: error, peer: view.site, waitMs, failures: this.#backoff.failures }, 'a peer is out of reach');
-    try {
-      await timers.sleep(waitMs, this.#abort.signal);
-    } catch (aborted) {
-      logger.debug({ err: aborted, peer: view.site }, 'closed while waiting');
-    }
+    await this.#called.wait(seen, waitMs, this.#abort.signal);
   }
 
   /** Runs until the handshake or one of the loops fails, or until the peer is closed. */
@@ -155,9 +164,11 @@ export class Peer {
     const session = new AbortController();
     const end = (): void => session.abort();
     this.#abort.signal.addEventListener('abort', end, { once: true });
+    this.#wasReached = false;
     try {
       const protocol = await shakeHands(this.#site, this.#calls, this.view, session.signal);
       this.#attempted.resolve();
+      this.#wasReached = true;
       this.view.state = 'connected';
       this.#site.joining.reached(this.view.site, this.view.vector);
       delete this.view.lastError;

@@ -352,7 +352,10 @@ class SiteReplication implements Replication {
       fetcher,
       options,
       onFact,
-      onHandshake: (handshake) => this.#deps.onHandshake?.(handshake),
+      onHandshake: (handshake) => {
+        this.#peers.get(handshake.site)?.called();
+        this.#deps.onHandshake?.(handshake);
+      },
       fence,
       watermarks,
       membership: new Membership({

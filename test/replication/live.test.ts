@@ -69,6 +69,21 @@ describe('pulling', () => {
     await cluster.stop();
   });
 
+  test('who calls is called back at once, however long it was away', async () => {
+    const cluster = new Cluster({ pushAfterMs: 1e9 });
+    const { waw, ber } = await cluster.start(both(['waw', 'ber']));
+    assert.ok(waw && ber);
+    for (const [from, to] of both(['waw', 'ber'])) cluster.network.cut(from, to);
+    await cluster.time.run(600_000);
+    for (const { replica, site } of [waw, ber]) replica.put(site, []);
+    cluster.network.heal();
+    assert.ok(await cluster.time.until(() => covers(waw, ber.replica) || covers(ber, waw.replica), 60_000));
+    const firstMs = cluster.time.clock.monotonicMs();
+    assert.ok(await cluster.time.until(() => covers(waw, ber.replica) && covers(ber, waw.replica), 60_000));
+    assert.equal(cluster.time.clock.monotonicMs(), firstMs);
+    await cluster.stop();
+  });
+
   test('one dead peer stops nobody, and is called ever more rarely', async () => {
     const cluster = new Cluster();
     const { waw, ber } = await cluster.start(both(['waw', 'ber']));
