@@ -134,8 +134,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'removalNeverHappens',
     'rule 10: without a lock a removal takes effect',
     'engine/apply-removal.ts',
-    'if (!live) return;',
-    'if (!live || tentative) return;',
+    'if (!live) return state.endLoser(target);',
+    'if (!live || tentative) return state.endLoser(target);',
   ),
   bug(
     'complianceShortened',
@@ -239,8 +239,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'purgedWithoutClock',
     'rule 14: a tombstone stays until every clock is past it',
     'engine/purge.ts',
-    'coversDot(vector, stampDot(stamp)) && stampHlc(stamp) <= hlc;',
-    'coversDot(vector, stampDot(stamp)) || stampHlc(stamp) < hlc;',
+    'coversDot(vector, stampDot(stamp)) && stampHlc(stamp) <= hlc && hlcWallMs(stampHlc(stamp)) <= forgetUntilMs;',
+    'coversDot(vector, stampDot(stamp)) && (stampHlc(stamp) <= hlc || hlcWallMs(hlc) <= forgetUntilMs || forgetUntilMs > 0);',
   ),
   bug(
     'snapshotReplaces',
@@ -260,8 +260,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'snapshotForgetsItsVector',
     'rule 15: the oplog goes on from the vector of the cut',
     'engine/merge-cut.ts',
-    'vector: joinVectors(vector, cut.vector) } satisfies ClockRecord);',
-    'vector } satisfies ClockRecord);',
+    'const next = { hlc: mergeHlc(hlc, cut.hlc), vector: joinVectors(vector, cut.vector) };',
+    'const next = { hlc: mergeHlc(hlc, cut.hlc), vector };',
   ),
   bug(
     'cutIsNotPinned',
@@ -321,8 +321,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'provenByNobody',
     'rule 14: while nothing is proven, nothing goes',
     'engine/keeping.ts',
-    'if (proven) return hasMembers ? proven() : undefined;',
-    'if (proven) return (hasMembers ? await proven() : undefined) ?? ownFrontier(metaStore);',
+    'if (proven) return hasOthers ? withGrace(await proven(), tombstoneGraceMs) : undefined;',
+    'if (proven) return (hasOthers ? await proven() : undefined) ?? ownFrontier(metaStore);',
   ),
   bug(
     'tokenOfOwnOnly',
