@@ -1,9 +1,10 @@
-/** Whether what a site says of itself lets it in (decision 26). Pure. */
+/** Whether what a site says of itself lets it in (decision 27). Pure. */
 import { SkerryError, type Hlc, type Origin, type SiteId, type VersionVector } from '../contracts/index.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import { evicted, type MemberRegister } from '../engine/members.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
 import { coversDot, seqOf } from '../engine/vector.ts';
+import type { Watermark } from './protocol.ts';
 
 /** What this site goes by. */
 export interface Standing {
@@ -13,7 +14,7 @@ export interface Standing {
   readonly registers: readonly MemberRegister[];
   /** A newcomer may bring data that is this old. */
   readonly admitMs: number;
-  readonly lastReport: (origin: Origin) => Hlc | undefined;
+  readonly lastReport: (origin: Origin) => Watermark | undefined;
 }
 
 /** What the other one said of itself. */
@@ -26,13 +27,14 @@ export interface Applicant {
 }
 
 /**
- * `Conflict` to be thrown, or `undefined` for who may come in. Reason `evicted`: this origin was removed from the cluster. `not-a-member`:
+ * `Conflict` to be thrown, or `undefined` for who may come in: members, who was let in before, and anybody where this site is new itself. Reason `evicted`: this origin was removed from the cluster. `not-a-member`:
  * it is new and brings data so old that some member may have forgotten removals that are newer.
  */
 export function refusal(own: Standing, other: Applicant): SkerryError | undefined {
   const register = own.registers.find(({ origin }) => origin === other.origin);
   if (register?.isMember === false) return evicted(other.origin, own.vector);
-  if (register !== undefined || isAtHome(own, other.vector)) return undefined;
+  if (register !== undefined || own.lastReport(other.origin) !== undefined || isNew(own, other.vector))
+    return undefined;
   const members = new Set(own.registers.filter(({ isMember }) => isMember).map(({ origin }) => origin));
   const brought = Object.keys(other.vector).filter(
     (origin) => !members.has(origin) && seqOf(other.vector, origin) > seqOf(own.vector, origin),
@@ -47,14 +49,23 @@ export function refusal(own: Standing, other: Applicant): SkerryError | undefine
  */
 function oldestMs({ hlc, admitMs, registers, lastReport }: Standing, newcomer: Origin): number {
   const siblings = registers.filter(({ origin, isMember }) => isMember && originSite(origin) === originSite(newcomer));
-  const reported = siblings.map(({ origin }) => lastReport(origin)).map((report) => (report ? hlcWallMs(report) : 0));
+  const reported = siblings
+    .map(({ origin }) => lastReport(origin))
+    .map((report) => (report ? hlcWallMs(report.hlc) : 0));
   return Math.min(hlcWallMs(hlc) - admitMs, ...reported);
 }
 
-/** This site is alone, or the other one knows every other member that we know: it belongs here, and we are the newcomer. */
-function isAtHome({ origin: own, registers }: Standing, theirs: VersionVector): boolean {
+/**
+ * This site is alone; or no member is known to have heard of it, so that nobody can have gone by what it reported, and the other one
+ * knows every member that it knows.
+ */
+function isNew({ origin: own, registers, lastReport }: Standing, theirs: VersionVector): boolean {
+  const record = registers.find(({ origin }) => origin === own);
   const others = registers.filter(({ origin, isMember }) => isMember && origin !== own);
-  return others.every(({ stamp }) => coversDot(theirs, stampDot(stamp)));
+  const isHeardOf = others.some(
+    ({ origin }) => record !== undefined && coversDot(lastReport(origin)?.vector ?? {}, stampDot(record.stamp)),
+  );
+  return !isHeardOf && others.every(({ stamp }) => coversDot(theirs, stampDot(stamp)));
 }
 
 function notAMember(site: SiteId, origin: Origin): SkerryError {

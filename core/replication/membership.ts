@@ -146,7 +146,7 @@ export class Membership {
 
   #isSilent(origin: Origin): boolean {
     const { watermarks, clock, options } = this.#deps;
-    const report = watermarks.lastReport(origin);
+    const report = watermarks.lastReport(origin)?.hlc;
     const known = this.#ghosts.get(origin);
     const nowMs = clock.monotonicMs();
     if (known !== undefined && known.report === report)

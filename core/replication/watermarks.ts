@@ -2,7 +2,7 @@
  * What each origin last reported of itself, first-hand or relayed. A report that tells of ops that we lack proves nothing yet;
  * it waits until we have them, and the one before counts until then, so that a busy site's frontier moves too.
  */
-import type { Clock, Hlc, Logger, Origin, SiteId } from '../contracts/index.ts';
+import type { Clock, Logger, Origin, SiteId } from '../contracts/index.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import type { Cut, Replica } from '../engine/replica.ts';
 import { coversVector } from '../engine/vector.ts';
@@ -39,8 +39,8 @@ export interface Watermarks {
   receive(marks: readonly Watermark[]): Promise<void>;
   /** `undefined` while nothing is known to be stable. */
   frontier(): Promise<Frontier | undefined>;
-  /** Clock of the last report of an origin. */
-  lastReport(origin: Origin): Hlc | undefined;
+  /** The last report of another origin. */
+  lastReport(origin: Origin): Watermark | undefined;
 }
 
 export function createWatermarks(deps: WatermarksDeps): Watermarks {
@@ -93,8 +93,8 @@ class Board implements Watermarks {
     return stableFrontier({ origin: replica.origin, hlc, vector }, cluster, covered);
   }
 
-  lastReport(origin: Origin): Hlc | undefined {
-    return this.#reports.get(origin)?.latest.hlc;
+  lastReport(origin: Origin): Watermark | undefined {
+    return this.#reports.get(origin)?.latest;
   }
 
   /** What an origin reported before it was removed proves nothing, and does not come back through others; nor does it come for ops. */

@@ -1,4 +1,4 @@
-/** Who is let in, by what it says of itself (decision 26). */
+/** Who is let in, by what it says of itself (decision 27). */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -6,6 +6,7 @@ import type { Origin } from '../../core/contracts/index.ts';
 import { formatHlc } from '../../core/engine/hlc.ts';
 import type { MemberRegister } from '../../core/engine/members.ts';
 import { makeStamp } from '../../core/engine/stamp.ts';
+import type { Watermark } from '../../core/replication/protocol.ts';
 import { refusal, type Applicant, type Standing } from '../../core/replication/admission.ts';
 
 const NOW_MS = 1_700_000_000_000;
@@ -30,8 +31,14 @@ const standing = (...registers: readonly MemberRegister[]): Standing => ({
   hlc: formatHlc(NOW_MS, 0),
   registers: [register(OWN), ...registers],
   admitMs: ADMIT_MS,
-  lastReport: (origin) => (origin === LON_BEFORE ? formatHlc(NOW_MS - 10 * ADMIT_MS, 0) : undefined),
+  lastReport: (origin) => reports.find((report) => report.origin === origin),
 });
+
+/** ber has heard of us. */
+const reports: readonly Watermark[] = [
+  { origin: BER, hlc: formatHlc(NOW_MS - 1, 0), vector: { [OWN]: 1 } },
+  { origin: LON_BEFORE, hlc: formatHlc(NOW_MS - 10 * ADMIT_MS, 0), vector: {} },
+];
 
 const lon = (given: Partial<Applicant> = {}): Applicant => ({
   site: 'lon',
@@ -72,12 +79,18 @@ describe('admission', () => {
     assert.equal(reasonOf(wasRemoved, aged(old, { [LON_BEFORE]: 5 })), 'not-a-member', 'what it had not shipped');
   });
 
-  test('one that knows all other members that we know has its place here: we are new ourselves', () => {
-    assert.equal(refusal(cluster, lon({ vector: { [LON]: 3, [BER]: 1 } })), undefined);
-    const more = standing(register(BER), register('nyc.0000000000000001'));
-    assert.equal(reasonOf(more, lon({ vector: { [LON]: 3, [BER]: 1 } })), 'not-a-member');
+  test('where this site is new itself anybody is let in, and so is who was let in before', () => {
     assert.equal(refusal(standing(), lon()), undefined, 'two that were alone');
     assert.equal(refusal(standing(register(BER, false)), lon()), undefined, 'all others were removed');
+    const unheard = [{ origin: BER, hlc: formatHlc(NOW_MS, 0), vector: { [BER]: 3 } }];
+    const lastReport = (of: readonly Watermark[]) => (origin: Origin) => of.find((report) => report.origin === origin);
+    const joining = { ...cluster, lastReport: lastReport(unheard) };
+    assert.equal(refusal(joining, lon({ vector: { [LON]: 3, [BER]: 1 } })), undefined, 'it knows ber, and ber not us');
+    assert.equal(reasonOf(joining, lon()), 'not-a-member', 'it knows nobody');
+    const before = [...reports, { origin: LON, hlc: formatHlc(NOW_MS, 0), vector: {} }];
+    assert.equal(refusal({ ...cluster, lastReport: lastReport(before) }, lon()), undefined);
+    const copied = { ...lon(), vector: { [LON]: 3, [BER]: 3, [OWN]: 5 } };
+    assert.equal(reasonOf(cluster, copied), 'not-a-member', 'an old copy of a member knows us all, and is no member');
   });
 
   test('the next incarnation of a member may be as old as the last report of the one before', () => {
