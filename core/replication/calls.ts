@@ -20,6 +20,8 @@ import type {
   LeaseAnswer,
   LeaseRequest,
 } from './cut-protocol.ts';
+import * as turned from './turned-protocol.ts';
+import type { TurnedAnswer, TurnedRequest, TurnFrame, TurnRequest } from './turned-protocol.ts';
 import type {
   CallName,
   ChunkRef,
@@ -35,6 +37,9 @@ import type {
   WantsRequest,
   WatermarksMessage,
 } from './protocol.ts';
+
+/** How long a peer may take to make use of a frame. */
+const TAKING_MS = 60_000;
 
 export interface CallsDeps {
   readonly link: PeerLink;
@@ -102,6 +107,17 @@ export class PeerCalls {
   /** Frames of an answer as they come, for calls that have a reader of their own. */
   stream(name: CallName, body: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     return this.#frames(name, body, signal);
+  }
+
+  /** What the peer calls here over this link. */
+  async *turn(request: TurnRequest, signal: AbortSignal): AsyncGenerator<TurnFrame> {
+    for await (const bytes of this.#frames('turn', turned.turnRequest.encode(request), signal))
+      yield turned.turnFrame.decode(bytes);
+  }
+
+  /** A part of an answer, which the peer may take its time to take. */
+  turned(request: TurnedRequest, signal: AbortSignal): Promise<TurnedAnswer> {
+    return this.#one('turned', turned.turnedRequest.encode(request), turned.turnedAnswer, signal, TAKING_MS);
   }
 
   async *ops(request: OpsRequest, signal: AbortSignal): AsyncGenerator<OpsCallFrame> {

@@ -2,7 +2,14 @@
  * One configured peer: connects, and while a handshake holds pulls, pushes what the peer does not come for, and tells
  * watermarks. Any failure ends the session; the next one begins after a backoff. Other peers never notice.
  */
-import { isSkerryError, type PeerAddress, type PeerLink, type PeerState, type Transport } from '../contracts/index.ts';
+import {
+  isSkerryError,
+  type PeerAddress,
+  type PeerLink,
+  type PeerState,
+  type ServeCall,
+  type Transport,
+} from '../contracts/index.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import { chunkSource, PeerCalls } from './calls.ts';
 import type { DigestPeer } from './digest-source.ts';
@@ -13,15 +20,24 @@ import { pull, type PullOutcome } from './pull.ts';
 import { push, pushChunks, type PushCall } from './push.ts';
 import type { SiteContext } from './site-context.ts';
 import { Wakeup } from './wakeup.ts';
+import { lend } from './turned.ts';
 
 /** How long a single push waits for what the peer wants. */
 const WANTS_WAIT_MS = 1000;
 /** Rounds in which the peer took nothing of what it wants. */
 const STUCK_MAX = 3;
 
+export interface PeerParts {
+  readonly site: SiteContext;
+  readonly bootstrap: Bootstrap;
+  /** Answers the peer's calls. */
+  readonly serve: ServeCall;
+}
+
 export class Peer {
   readonly #site: SiteContext;
   readonly #bootstrap: Bootstrap;
+  readonly #serve: ServeCall;
   readonly #link: PeerLink;
   readonly #calls: PeerCalls;
   readonly #bandwidth: TokenBucket;
@@ -38,11 +54,12 @@ export class Peer {
   /** A snapshot that an operator asked for. */
   #ordered: Promise<void> = Promise.resolve();
 
-  constructor(site: SiteContext, bootstrap: Bootstrap, transport: Transport, { site: name, url }: PeerAddress) {
+  constructor({ site, bootstrap, serve }: PeerParts, transport: Transport, { site: name, url }: PeerAddress) {
     const { timers, options, random } = site;
     const receiving = new TokenBucket(options.receiveBytesPerSecond, site);
     this.#site = site;
     this.#bootstrap = bootstrap;
+    this.#serve = serve;
     this.view = newPeerView(name, url);
     this.#link = transport.dial({ site: name, url });
     this.#bandwidth = new TokenBucket(options.sendBytesPerSecond, site);
@@ -227,7 +244,12 @@ export class Peer {
     while (!call.signal.aborted) {
       await this.#untilUnserved(call.signal);
       const seen = commits.count;
-      const { isStuck } = await push(this.#site, call);
+      const { isStuck, gap } = await push(this.#site, call);
+      // It lacks what is no longer here, and cannot call here: it reads a snapshot over our link.
+      if (gap !== undefined) {
+        await lend(this.#site, call, this.#serve);
+        await shakeHands(this.#site, this.#calls, this.view, call.signal);
+      }
       if (isStuck) await timers.sleep(backoff.next(), call.signal);
       else {
         backoff.reset();

@@ -16,6 +16,7 @@ import {
 } from '../contracts/index.ts';
 import type { FetchedChunk, VersionRef, WireOp } from '../engine/replica.ts';
 import { CUT_CALLS } from './cut-protocol.ts';
+import { TURNED_CALLS } from './turned-calls.ts';
 import { DIGEST_CALLS } from './digest-protocol.ts';
 
 export interface ProtocolRange {
@@ -176,6 +177,7 @@ export const CALLS = [
   'put-chunks',
   'watermarks',
   ...CUT_CALLS,
+  ...TURNED_CALLS,
   ...DIGEST_CALLS,
 ] as const;
 export type CallName = (typeof CALLS)[number];

@@ -18,6 +18,7 @@ import {
   type PushedOnce,
   type Quarantined,
   type Random,
+  type ServeCall,
   type ReplicationStatus,
   type SiteId,
   type Timers,
@@ -151,11 +152,12 @@ class SiteReplication implements Replication {
     await this.#site.watermarks.open();
     await this.#site.membership.join();
     this.#isOpen = true;
-    const server = new Server(this.#site);
-    this.#addresses = await transport.listen(self, (call) => server.serve(call));
+    const server = new Server(this.#site, this.#bootstrap);
+    const serve: ServeCall = (call) => server.serve(call);
+    this.#addresses = await transport.listen(self, serve);
     this.#site.fetcher.open();
     for (const address of peers) {
-      const peer = new Peer(this.#site, this.#bootstrap, transport, address);
+      const peer = new Peer({ site: this.#site, bootstrap: this.#bootstrap, serve }, transport, address);
       this.#peers.set(address.site, peer);
       peer.open();
     }
@@ -346,7 +348,7 @@ class SiteReplication implements Replication {
       state,
       kept,
       auditor,
-      leases: new LeaseKeeper({ leases: kept?.leases, clock, logger, leaseTtlMs }),
+      leases: new LeaseKeeper({ leases: kept?.leases, clock, logger, leaseTtlMs: lastingTtlMs(options) }),
       joining: new Joining({ replica, state, inbox, ...ports, joinWaitMs }),
       inbox,
       fetcher,
@@ -385,4 +387,7 @@ class SiteReplication implements Replication {
 }
 
 const evictedOf = ({ by, ownSeq, knownSeq }: EvictedFact): Evicted => ({ by, ownSeq, knownSeq });
+/** A peer whose call stays open for what is new is in touch although nothing is heard of it. */
+const lastingTtlMs = ({ leaseTtlMs, longPollMs }: ReplicationOptions): number => Math.max(leaseTtlMs, 2 * longPollMs);
+
 const fencedOf = ({ by, ownSeq, knownSeq, diverged }: FencedFact): Fenced => ({ by, ownSeq, knownSeq, diverged });

@@ -9,10 +9,12 @@ import {
 } from '../contracts/index.ts';
 import type { Replica, VersionRef, WireOp } from '../engine/replica.ts';
 import { joinVectors, seqOf } from '../engine/vector.ts';
+import type { Bootstrap } from './bootstrap.ts';
 import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
 import { isSameTime } from './handshake.ts';
 import type { ReplicationOptions } from './options.ts';
+import { Borrower } from './turned.ts';
 import { CutDesk } from './serve-cuts.ts';
 import { DigestDesk } from './serve-digest.ts';
 import type { SiteContext } from './site-context.ts';
@@ -37,16 +39,20 @@ export class Server {
     'cut-pages': (call) => this.#cuts.pages(call),
     'cut-release': (call) => this.#cuts.release(call),
     lease: (call) => this.#cuts.lease(call),
+    turn: (call) => this.#borrower.turn(call),
+    turned: (call) => this.#borrower.turned(call),
     digest: (call) => this.#digests.digest(call),
     'digest-entities': (call) => this.#digests.digestEntities(call),
     entities: (call) => this.#digests.entities(call),
   };
   readonly #cuts: CutDesk;
+  readonly #borrower: Borrower;
   readonly #digests: DigestDesk;
 
-  constructor(site: SiteContext) {
+  constructor(site: SiteContext, bootstrap: Bootstrap) {
     this.#site = site;
     this.#cuts = new CutDesk(site);
+    this.#borrower = new Borrower(site, bootstrap);
     this.#digests = new DigestDesk(site.auditor);
   }
 
@@ -125,6 +131,7 @@ export class Server {
       }
     } finally {
       done();
+      await this.#site.leases.used(from.origin, have);
     }
   }
 

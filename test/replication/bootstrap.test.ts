@@ -11,6 +11,7 @@ import {
   openStores,
   type EngineSite,
   type EngineSiteOptions,
+  type Stores,
 } from './fixtures/engine-site.ts';
 
 import { equalEverywhere, forget, remove, settled, stopAll, until } from './fixtures/settling.ts';
@@ -212,5 +213,51 @@ describe('a snapshot that is interrupted', () => {
     await settled(cluster, waw, lon, ber);
     await equalEverywhere(waw, lon, ber);
     await stopAll(ber, lon, waw);
+  });
+});
+
+describe('a site that only dials out', () => {
+  /** An edge with a history that it has trimmed, and a new hub that cannot call it. */
+  async function edgeAndHub(cluster: Cluster, stores?: Stores): Promise<[EngineSite, EngineSite]> {
+    const edge = await joinEngine(cluster, 'edge', ['hub'], SMALL);
+    await drive(cluster, edge.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+    for (let i = 0; i < 9; i++) await edge.put(`key-${i}`, noise(2500, i));
+    await forget(edge);
+    return [edge, await joinEngine(cluster, 'hub', [], stores === undefined ? SMALL : { ...SMALL, stores })];
+  }
+
+  test('lends its link to a hub that lacks what is trimmed, and goes on pushing what follows', async () => {
+    const cluster = new Cluster();
+    const [edge, hub] = await edgeAndHub(cluster);
+    await settled(cluster, edge, hub);
+    await equalEverywhere(edge, hub);
+    assert.equal(await hub.get('key-8'), noise(2500, 8).toString('latin1'));
+    await edge.put('later', noise(3000, 5));
+    await hub.put('back', noise(3000, 6));
+    await settled(cluster, edge, hub);
+    assert.equal(await hub.get('later'), noise(3000, 5).toString('latin1'));
+    const { bootstrap } = await hub.replication.status();
+    assert.deepEqual([bootstrap?.from, bootstrap?.reason, bootstrap?.state], ['edge', 'gap', 'done']);
+    await stopAll(hub, edge);
+  });
+
+  test('and when that breaks at any frame, or the hub restarts, it goes on', async () => {
+    for (const breaks of [
+      { name: 'turn', afterFrames: 0 },
+      { name: 'turn', afterFrames: 1 },
+      { name: 'turned', afterFrames: 0 },
+      { name: 'turned', afterFrames: 0, calls: 3 },
+    ]) {
+      const cluster = new Cluster();
+      cluster.network.breaks = breaks;
+      const stores = await openStores();
+      const [edge, hub] = await edgeAndHub(cluster, stores);
+      await until(cluster, () => cluster.network.breaks === undefined, 10);
+      await hub.stop();
+      const again = await joinEngine(cluster, 'hub', [], { ...SMALL, stores });
+      await settled(cluster, edge, again);
+      await equalEverywhere(edge, again);
+      await stopAll(again, edge);
+    }
   });
 });

@@ -9,6 +9,7 @@ import { positionOf, readEntities, type CutEntity } from '../../core/engine/cut-
 import { openCut, type CutPage } from '../../core/engine/snapshot.ts';
 import * as codec from '../../core/replication/codec-cuts.ts';
 import { checkPage, type PageBounds } from '../../core/replication/cut-checks.ts';
+import * as turns from '../../core/replication/turned-protocol.ts';
 import { decodeFrame, encodeFrame } from '../../core/replication/frames.ts';
 import { bucketHistory, bucketSteps } from '../engine/bucket-histories.ts';
 import { spread } from '../engine/cut-support.ts';
@@ -165,8 +166,8 @@ function planted(given: Json, [step, ...path]: readonly number[], value: Json): 
   const name = names[step % Math.max(1, names.length)];
   if (name === undefined) return value;
   const inner = (given as Readonly<Record<string, Json>>)[name] as Json;
-  if (Array.isArray(given)) return given.with(Number(name), planted(inner, path, value)) as Json;
-  return { ...(given as Readonly<Record<string, Json>>), [name]: planted(inner, path, value) } as Json;
+  if (Array.isArray(given)) return given.with(Number(name), planted(inner, path, value));
+  return { ...(given as Readonly<Record<string, Json>>), [name]: planted(inner, path, value) };
 }
 
 describe('requests and answers', () => {
@@ -206,5 +207,45 @@ describe('requests and answers', () => {
       codec.cutPagesRequest.decode(encodeFrame({ protocol: 1, cutId: '../x', maxEntities: 3, maxBytes: 9 })),
     );
     refuses(() => codec.cutPagesRequest.decode(encodeFrame({ protocol: 1, cutId: ID, maxEntities: 1e9, maxBytes: 9 })));
+  });
+});
+
+describe('calls over a link that is lent', () => {
+  const error = { code: 'NotFound', message: 'gone', retryable: false, details: { cutId: 'x' } } as const;
+  const bytes = Buffer.from('abc');
+  const turned = [
+    { protocol: 1, id: 1, kind: 'frame', bytes },
+    { protocol: 1, id: 1, kind: 'end' },
+    { protocol: 1, id: 1, kind: 'error', error },
+  ] as const;
+  const frames = [
+    { kind: 'call', id: 2, name: 'cut', body: bytes },
+    { kind: 'cancel', id: 2 },
+    { kind: 'busy' },
+  ] as const;
+
+  test('come back as they were; what is cut short is refused', () => {
+    for (const message of turned)
+      assert.deepEqual(turns.turnedRequest.decode(turns.turnedRequest.encode(message)), message);
+    for (const message of frames) assert.deepEqual(turns.turnFrame.decode(turns.turnFrame.encode(message)), message);
+    const request = { protocol: 1, vector: VECTOR };
+    assert.deepEqual(turns.turnRequest.decode(turns.turnRequest.encode(request)), request);
+    assert.deepEqual(turns.turnedAnswer.decode(turns.turnedAnswer.encode({ taken: true })), { taken: true });
+    const encoded = turns.turnedRequest.encode(turned[2]);
+    for (let length = 0; length < encoded.length; length++)
+      refuses(() => turns.turnedRequest.decode(encoded.subarray(0, length)));
+  });
+
+  test('with another code, name, id or kind are refused', () => {
+    const head = (message: object): Uint8Array => encodeFrame({ protocol: 1, id: 1, ...message });
+    refuses(() => turns.turnedRequest.decode(head({ kind: 'error', error: { ...error, code: 'Mine' } })));
+    refuses(() =>
+      turns.turnedRequest.decode(head({ kind: 'error', error: { ...error, message: 'x'.repeat(20_000) } })),
+    );
+    refuses(() => turns.turnedRequest.decode(head({ kind: 'more' })));
+    refuses(() => turns.turnedRequest.decode(encodeFrame({ protocol: 1, id: 1, kind: 'end' }, [bytes])));
+    refuses(() => turns.turnFrame.decode(encodeFrame({ kind: 'call', id: 0, name: 'cut' })));
+    refuses(() => turns.turnFrame.decode(encodeFrame({ kind: 'call', id: 1, name: '../cut' })));
+    refuses(() => turns.turnFrame.decode(encodeFrame({ kind: 'busy' }, [bytes])));
   });
 });

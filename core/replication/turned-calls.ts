@@ -1,0 +1,2 @@
+/** Calls of turned-protocol.ts. */
+export const TURNED_CALLS = ['turn', 'turned'] as const;
