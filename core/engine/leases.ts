@@ -25,7 +25,8 @@ export interface Leases {
   list(): Promise<readonly LeaseRecord[]>;
 }
 
-const LEASES_MAX = 10_000;
+/** Far more than peers; below what a scan may ask for, which grows by what the transaction removes. */
+const LEASES_MAX = 5000;
 const leaseRange: MetaRange = { space: 'peers', ...tupleRange(leasePrefix()), limit: LEASES_MAX };
 
 export function createLeases({ committer }: { readonly committer: Committer }): Leases {
