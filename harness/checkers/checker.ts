@@ -37,6 +37,8 @@ export interface WorldView {
   /** A promise was broken. */
   /** At the end there was time enough to give up all that nobody needs. */
   readonly drains: boolean;
+  /** Disks of a site were lost, and with them what nobody had fetched. */
+  hasLostDisks(): boolean;
   /** Virtual milliseconds. */
   nowMs(): number;
   fail(checker: string, message: string): void;

@@ -1,6 +1,7 @@
 /** All faults healed, every site comes to have everything, the bytes included. */
-import type { MetaReader } from '../../core/contracts/index.ts';
-import type { Checker } from './checker.ts';
+import type { MetaReader, Stamp } from '../../core/contracts/index.ts';
+import { decodeRecord, type ConflictRecord, type HeadRecord } from '../../core/engine/records.ts';
+import type { Checker, SiteView } from './checker.ts';
 import { scanAll } from './dump.ts';
 import { vectorName } from './vectors.ts';
 
@@ -17,20 +18,30 @@ export function convergenceChecker(): Checker {
         if (is !== wanted) view.fail('convergence', `${name} has [${is}], ${first.name} [${wanted}]`);
       }
       if (!view.movesBytes) return;
-      for (const { name, meta } of view.sites) {
-        const pending = await countPending(meta.reader);
-        if (pending > 0) view.fail('convergence', `${name} still waits for the bytes of ${pending} versions`);
-      }
+      for (const [name, stamps] of await outstanding(view.sites, view.hasLostDisks()))
+        view.fail('convergence', `${name} still waits for the bytes of ${stamps.join(' ')}`);
     },
   };
 }
 
-const PENDING = Buffer.from('"pending":true');
+/** Versions that wait for bytes which some site has, by the site at which they wait. `hasLostDisks`: some may be nowhere. */
+export async function outstanding(
+  sites: readonly Pick<SiteView, 'name' | 'meta'>[],
+  hasLostDisks: boolean,
+): Promise<readonly (readonly [string, readonly Stamp[]])[]> {
+  const pending = await Promise.all(sites.map(async ({ name, meta }) => [name, await pendingIn(meta.reader)] as const));
+  const isNowhere = (stamp: Stamp): boolean => hasLostDisks && pending.every(([, stamps]) => stamps.includes(stamp));
+  return pending
+    .map(([name, stamps]) => [name, stamps.filter((stamp) => !isNowhere(stamp))] as const)
+    .filter(([, stamps]) => stamps.length > 0);
+}
 
-/** Versions whose bytes are not all here. */
-export async function countPending(reader: MetaReader): Promise<number> {
-  const spaces = await Promise.all(
+async function pendingIn(reader: MetaReader): Promise<readonly Stamp[]> {
+  const [heads, versions, conflicts] = await Promise.all(
     (['heads', 'versions', 'conflicts'] as const).map((space) => scanAll(reader, space)),
   );
-  return spaces.flat().filter(({ value }) => Buffer.from(value).includes(PENDING)).length;
+  const live = [...(heads ?? []), ...(versions ?? [])].map(({ value }) => decodeRecord<HeadRecord>(value));
+  const losers = (conflicts ?? []).map(({ value }) => decodeRecord<ConflictRecord>(value).loser);
+  const all = [...live, ...losers].filter((version) => version?.local?.pending === true);
+  return all.map((version) => version?.stamp ?? '');
 }

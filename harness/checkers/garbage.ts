@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ChunkStore, Locator, MetaReader } from '../../core/contracts/index.ts';
 import { garbagePrefix, tupleRange } from '../../core/engine/keys.ts';
-import { decodeRecord, type ChunkRow, type TombstoneRecord } from '../../core/engine/records.ts';
+import { decodeRecord, type ChunkRow } from '../../core/engine/records.ts';
 import type { Checker, SiteView, WorldView } from './checker.ts';
 import { expectedRefs, keptVersions } from './expected-refs.ts';
 import { scanAll } from './dump.ts';
@@ -15,8 +15,7 @@ export function garbageChecker(): Checker {
   return {
     name: 'garbage',
     async atRest(view) {
-      // what a boot that ended or a failing disk left behind no row remembers: it is for a collector that scans
-      for (const site of view.sites.filter(({ boots, faults }) => boots === 1 && faults.met === 0)) {
+      for (const site of view.sites) {
         const wanted = await referenced(site.meta.reader);
         await site.chunks.inspect((store) => checkSpace(store, wanted, failure(site, view)));
       }
@@ -65,15 +64,14 @@ async function checkReferences(reader: MetaReader, hasAllBytes: boolean, fail: F
     if (!stored.has(hash) && !unfetched.has(hash)) fail(`${hash} is held and not kept`);
 }
 
-/** Of versions that were removed before their bytes came: they hold them should a lock bring them back, and nobody fetches them. */
+/**
+ * Of versions whose bytes are not here: they hold them all the same. Those that were removed before their bytes came are not fetched,
+ * and what the disks of a site took along cannot be; whether others should be here is for another checker.
+ */
 async function unfetchedHashes(reader: MetaReader): Promise<ReadonlySet<string>> {
-  const kept = (await scanAll(reader, 'tombstones')).map(({ value }) => decodeRecord<TombstoneRecord>(value).kept);
-  return new Set(
-    kept
-      .filter((version) => version?.local?.pending === true)
-      .flatMap((version) => [...(version?.content?.manifest ?? []), ...(version?.content?.partsManifest ?? [])])
-      .map(({ hash }) => hash),
-  );
+  const unfetched = (await keptVersions(reader)).filter(({ local }) => local?.pending === true);
+  const entries = unfetched.flatMap(({ content }) => [...(content?.manifest ?? []), ...(content?.partsManifest ?? [])]);
+  return new Set(entries.map(({ hash }) => hash));
 }
 
 /** Rows of `refs` are those that versions, nodes and parts need, and no others. */

@@ -44,8 +44,11 @@ export function keepingChecker(): Checker {
       for (const { name, meta } of view.sites) {
         const ops = await scanAll(meta.reader, 'oplog');
         const kept = new Set(ops.map(({ key }) => `${originOf(key)}:${seqOfRow(key)}`));
+        const disputed = (await scanAll(meta.reader, 'conflicts')).map(({ key }) =>
+          Buffer.from(key).toString('latin1'),
+        );
         for (const { key, value } of await scanAll(meta.reader, 'tombstones')) {
-          const removal = isOfVersion(key) ? forgettable(value) : undefined;
+          const removal = isOfVersion(key) && !isDisputed(key, disputed) ? forgettable(value) : undefined;
           if (removal !== undefined && !kept.has(`${removal.origin}:${removal.seq}`))
             view.fail(
               'keeping',
@@ -61,10 +64,16 @@ export function keepingChecker(): Checker {
   };
 }
 
-/** The removal; `undefined` while conflicts that it won, or removals beside it, are to be remembered. */
+/** The removal of a null version tells of those that lost to it, as long as they are listed. */
+function isDisputed(key: Uint8Array, conflicts: readonly string[]): boolean {
+  const row = Buffer.from(key.subarray(tombstonePrefix().length)).toString('latin1');
+  return row.endsWith('null') && conflicts.some((conflict) => conflict.startsWith(row.slice(0, -'null'.length)));
+}
+
+/** The removal; `undefined` while others beside it are to be remembered. */
 function forgettable(value: Uint8Array): Op['dot'] | undefined {
-  const { stamp, conflicts, removals } = decodeRecord<TombstoneRecord>(value);
-  return conflicts === undefined && removals === undefined ? stampDot(stamp) : undefined;
+  const { stamp, removals } = decodeRecord<TombstoneRecord>(value);
+  return removals === undefined ? stampDot(stamp) : undefined;
 }
 
 const isRemoved = ({ space, value }: Commit['writes'][number]): boolean =>

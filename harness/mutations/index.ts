@@ -2,7 +2,13 @@
 import { engineMutations } from './engine.ts';
 import { mergeMutations } from './merge.ts';
 import { replicationMutations } from './replication.ts';
+import { spaceMutations } from './space.ts';
 import type { Mutation } from './mutation.ts';
 
 export type { Mutation } from './mutation.ts';
-export const mutations: readonly Mutation[] = [...engineMutations, ...mergeMutations, ...replicationMutations];
+export const mutations: readonly Mutation[] = [
+  ...engineMutations,
+  ...mergeMutations,
+  ...replicationMutations,
+  ...spaceMutations,
+];

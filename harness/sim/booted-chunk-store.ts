@@ -10,6 +10,8 @@ import {
 } from '../../core/contracts/index.ts';
 import { crashed, type StoreBoot } from './meta-image.ts';
 
+type SparseOptions = Parameters<NonNullable<ChunkStore['sparse']>>[0];
+
 /** Records whose fate a crash decides. */
 export interface Volatile {
   /** Appended since the last good sync began. */
@@ -88,6 +90,10 @@ export class BootedChunkStore implements ChunkStore {
       const kept = batch.filter(({ locator }) => this.#volatile?.freed.has(locator) !== true);
       if (kept.length > 0) yield kept;
     }
+  }
+
+  async *sparse(options: SparseOptions): AsyncGenerator<readonly StoredRecord[], void, undefined> {
+    yield* await this.#io('scan', 2, () => Array.fromAsync(this.#store.sparse?.(options) ?? []));
   }
 
   usage(): Promise<ChunkUsage> {

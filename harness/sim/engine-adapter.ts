@@ -40,7 +40,7 @@ export function runningEngine(engine: Engine): RunningSite {
   return {
     objects: engine.objects,
     identities: engine.identities,
-    collectGarbage: async () => void (await engine.garbage.run()),
+    collectGarbage: async () => void (await engine.space.gcRun()),
     close: () => engine.close(),
   };
 }

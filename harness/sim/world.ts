@@ -6,7 +6,7 @@ import { applyFault, healAll } from '../faults/apply.ts';
 import { runStep, type Served } from '../workload/client.ts';
 import type { CallRecord } from '../workload/history.ts';
 import type { ClientStep } from '../workload/steps.ts';
-import { countPending } from '../checkers/convergence.ts';
+import { outstanding } from '../checkers/convergence.ts';
 import { vectorName } from '../checkers/vectors.ts';
 import { canonicalJson } from '../checkers/dump.ts';
 import { Network } from './network.ts';
@@ -45,6 +45,7 @@ export class World {
   readonly #view: WorldView;
   /** Steps that are being done now. */
   readonly #running = new Set<string>();
+  #hasLostDisks = false;
 
   constructor(plan: Plan, adapter: SiteAdapter, trace: Trace) {
     this.#plan = plan;
@@ -71,6 +72,7 @@ export class World {
       movesBytes: adapter.movesBytes,
       network,
       drains: plan.drainMs > 0,
+      hasLostDisks: () => this.#hasLostDisks,
       nowMs: () => scheduler.nowMs,
       fail: (checker, message) => this.fail(checker, message),
       mark: (name) => this.mark(name),
@@ -87,6 +89,7 @@ export class World {
   }
 
   loses(site: SimSite): void {
+    this.#hasLostDisks = true;
     const others = this.sites.filter((one) => one !== site);
     const lost = site.record.ops.filter(({ dot }) => !others.some(({ record }) => coversDot(record.vector, dot)));
     for (const checker of this.#checkers) checker.onLost?.(lost);
@@ -163,8 +166,7 @@ export class World {
     if (!this.#adapter.replicates) return true;
     const vectors = new Set(this.sites.map(({ record }) => vectorName(record.vector)));
     if (vectors.size > 1) return false;
-    const pending = await Promise.all(this.sites.map(({ meta }) => countPending(meta.reader)));
-    return !this.#adapter.movesBytes || pending.every((count) => count === 0);
+    return !this.#adapter.movesBytes || (await outstanding(this.sites, this.#hasLostDisks)).length === 0;
   }
 
   #scheduleStep(step: ClientStep): void {
