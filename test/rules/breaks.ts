@@ -86,6 +86,13 @@ export const ruleBreaks: readonly RuleBreak[] = [
     'a wall clock that jumps back': ['clockFollowsWall'],
     'a watermark from the future': ['futureGossipLetIn'],
   }),
+  ...of(12, {
+    'restored backup': ['restoredGoesOn'],
+    'cloned site': ['copyIsTheSame'],
+    'a handshake is enough': ['restoredGoesOn'],
+    'a second history': ['divergenceUnseen'],
+    'two sites with one id': ['namesakeLetIn'],
+  }),
   ...of(13, {
     'a version is recorded at once': ['pendingShown', 'completedWithoutFetch'],
     'wrong bytes': ['fetchedBytesNotVerified'],
