@@ -104,6 +104,7 @@ describe('members', () => {
     const [waw, ber, lon] = (await mesh(cluster, 'waw', 'ber', 'lon')) as [MemberSite, MemberSite, MemberSite];
     await waw.put('k');
     await settled(cluster, waw, ber, lon);
+    await gossiped(cluster);
     isolate(cluster, 'lon', 'waw', 'ber');
     await waw.remove('k');
     await settled(cluster, waw, ber);
