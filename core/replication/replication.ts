@@ -340,7 +340,7 @@ class SiteReplication implements Replication {
       },
       onOwnOps: ({ from, ownSeq, knownSeq }) => fence({ kind: 'fenced', by: from, ownSeq, knownSeq, diverged: false }),
     });
-    const { leaseTtlMs, joinWaitMs } = options;
+    const { joinWaitMs } = options;
     return {
       ...ports,
       self,

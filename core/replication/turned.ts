@@ -101,7 +101,7 @@ export class Borrower {
     const link = new BorrowedLink(this.#site.timers);
     this.#links.set(from.origin, link);
     const both = AbortSignal.any([signal, this.#site.signal]);
-    const use = this.#use(link, { protocol, from, signal: both }).finally(() => link.close());
+    const use = this.#use(link, { protocol, from, signal: both }).finally(async () => link.close());
     try {
       for await (const order of link.orders(both)) yield codec.turnFrame.encode(order);
     } finally {
