@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { noise } from '../engine/whole-site.ts';
-import { engines, equalEverywhere, settled } from './fixtures/engine-cluster.ts';
+import { engines } from './fixtures/engine-cluster.ts';
+import { equalEverywhere, settled } from './fixtures/settling.ts';
 import type { EngineSite } from './fixtures/engine-site.ts';
 
 describe('objects between engines', () => {
@@ -12,8 +13,8 @@ describe('objects between engines', () => {
     const { cluster, sites, first } = world;
     const bodies = { empty: 0, small: 100, inline: 600, chunk: 2000, chunks: 20_000, nodes: 200_000 };
     for (const [key, size] of Object.entries(bodies)) await first.put(key, noise(size, size));
-    await settled(cluster, sites);
-    await equalEverywhere(sites);
+    await settled(cluster, ...sites);
+    await equalEverywhere(...sites);
     for (const site of sites)
       for (const [key, size] of Object.entries(bodies))
         assert.equal(await site.get(key), noise(size, size).toString('latin1'), `${key} at ${site.site}`);
@@ -34,8 +35,8 @@ describe('objects between engines', () => {
     await cluster.time.run(60_000);
     assert.equal(await lon.get('k'), noise(3000, 2).toString('latin1'));
     cluster.network.heal();
-    await settled(cluster, sites);
-    await equalEverywhere(sites);
+    await settled(cluster, ...sites);
+    await equalEverywhere(...sites);
     for (const site of sites) assert.equal(await site.get('k'), noise(3000, 2).toString('latin1'));
     assert.match(await waw.dump(), /^conflicts /m);
   });
@@ -44,11 +45,11 @@ describe('objects between engines', () => {
     await using world = await engines('chain', 2);
     const { cluster, sites, first } = world;
     await first.put('one', noise(20_000, 5));
-    await settled(cluster, sites);
+    await settled(cluster, ...sites);
     const other = sites[1] as EngineSite;
     const before = (await other.replication.status()).fetch;
     await first.put('two', noise(20_000, 5));
-    await settled(cluster, sites);
+    await settled(cluster, ...sites);
     const after = (await other.replication.status()).fetch;
     assert.equal(after.fetchedBytes, before.fetchedBytes);
     assert.equal(await other.get('two'), noise(20_000, 5).toString('latin1'));

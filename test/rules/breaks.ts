@@ -114,6 +114,8 @@ export const ruleBreaks: readonly RuleBreak[] = [
     'snapshot interrupted': ['snapshotForgetsItsVector'],
     'into a site with writes': ['snapshotReplaces', 'absenceMeansNothing'],
     'a site that takes a snapshot': ['snapshotReplaces'],
+    'a peer that was away': ['trimmedLogSaysNothingNew', 'absenceMeansNothing'],
+    'GC during bootstrap': ['removedStillWanted', 'garbageIgnoresHolders'],
   }),
   ...of(16, {
     'equal vectors give equal roots': ['digestNotKept'],

@@ -6,7 +6,8 @@ import type { Op, OpBody } from '../../core/contracts/index.ts';
 import { Author } from '../engine/support.ts';
 import { noise } from '../engine/whole-site.ts';
 import { Cluster, topology } from '../replication/fixtures/cluster.ts';
-import { engines, equalEverywhere, settled } from '../replication/fixtures/engine-cluster.ts';
+import { engines } from '../replication/fixtures/engine-cluster.ts';
+import { equalEverywhere, settled } from '../replication/fixtures/settling.ts';
 import { BUCKET, drive, type EngineSite } from '../replication/fixtures/engine-site.ts';
 import { wireOpsOf } from './support.ts';
 
@@ -18,10 +19,10 @@ describe('rule 4: any site serves any origin', () => {
     await waw.put('of waw', noise(5000, 1));
     await lon.put('of lon', noise(5000, 2));
     await waw.put('removed', noise(10, 3));
-    await settled(cluster, sites);
+    await settled(cluster, ...sites);
     await drive(cluster, lon.objects.deleteObject({ bucket: BUCKET, key: 'removed', owner: 'o' }));
-    await settled(cluster, sites);
-    await equalEverywhere(sites);
+    await settled(cluster, ...sites);
+    await equalEverywhere(...sites);
     assert.equal(await lon.get('of waw'), noise(5000, 1).toString('latin1'));
     assert.equal(await waw.get('of lon'), noise(5000, 2).toString('latin1'));
     assert.equal(cluster.network.calls.get('waw>lon ops'), undefined);
@@ -49,7 +50,7 @@ describe('rule 4: any site serves any origin', () => {
       await first.put(`k${i}`, noise(400, i));
       await cluster.time.run(10);
     }
-    await settled(cluster, sites);
+    await settled(cluster, ...sites);
     const [after] = (await first.replication.status()).peers;
     const bytes = (after?.bytesReceived ?? Number.NaN) - (before?.bytesReceived ?? Number.NaN);
     assert.ok(bytes < 2000, `${bytes} bytes of ops came back for 50 writes`);
@@ -63,10 +64,10 @@ describe('rule 4: any site serves any origin', () => {
     const body = { type: 'planet.put', id: 'pluto', rings: [1, { of: 'ice' }] } as unknown as OpBody;
     const ops: readonly Op[] = [newer.write(body, 1), newer.write({ type: 'policy.put', id: 'p', value: 1 }, 2)];
     await drive(cluster, waw.replica.apply(ops.map((op) => ({ op }))));
-    await settled(cluster, sites);
+    await settled(cluster, ...sites);
     const [origin] = ops.map(({ dot }) => dot.origin);
     const relayed = (await wireOpsOf(lon.replica)).map(({ op }) => op).filter(({ dot }) => dot.origin === origin);
     assert.deepEqual(relayed, ops);
-    await equalEverywhere(sites);
+    await equalEverywhere(...sites);
   });
 });

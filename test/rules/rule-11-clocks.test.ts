@@ -7,7 +7,8 @@ import { stampHlc } from '../../core/engine/stamp.ts';
 import { put, pullOps } from '../engine/exchange.ts';
 import { noise } from '../engine/whole-site.ts';
 import { Cluster, both } from '../replication/fixtures/cluster.ts';
-import { engines, settled } from '../replication/fixtures/engine-cluster.ts';
+import { engines } from '../replication/fixtures/engine-cluster.ts';
+import { settled } from '../replication/fixtures/settling.ts';
 import type { EngineSite } from '../replication/fixtures/engine-site.ts';
 import { agree, pass, read, sites, wireOpsOf } from './support.ts';
 
@@ -63,7 +64,7 @@ describe('rule 11: clocks are not trusted', () => {
     await assert.rejects(first.put('k', noise(10)), { code: 'ClockUntrusted', retryable: true });
     cluster.time.wallOffsetMs = 0;
     await first.put('k', noise(10));
-    await settled(cluster, joined);
+    await settled(cluster, ...joined);
     assert.equal(await (joined[1] as EngineSite).get('k'), noise(10).toString('latin1'));
   });
 

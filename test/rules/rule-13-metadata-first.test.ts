@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import type { ChunkHash } from '../../core/contracts/index.ts';
 import { fetchBytes, pullOps, put } from '../engine/exchange.ts';
 import { noise, type WholeSite } from '../engine/whole-site.ts';
-import { engines, settled } from '../replication/fixtures/engine-cluster.ts';
+import { engines } from '../replication/fixtures/engine-cluster.ts';
+import { settled } from '../replication/fixtures/settling.ts';
 import type { EngineSite } from '../replication/fixtures/engine-site.ts';
 import { meet, read, sites } from './support.ts';
 
@@ -59,12 +60,12 @@ describe('rule 13: metadata first, bytes right behind', () => {
     await using world = await engines('chain', 2);
     const { cluster, sites: joined, first } = world;
     await first.put('one', noise(20_000, 5));
-    await settled(cluster, joined);
+    await settled(cluster, ...joined);
     const other = joined[1] as EngineSite;
     const before = (await other.replication.status()).fetch;
     const longer = Buffer.concat([noise(20_000, 5).subarray(0, 8 * 2048), noise(1000, 6)]);
     await first.put('two', longer);
-    await settled(cluster, joined);
+    await settled(cluster, ...joined);
     const after = (await other.replication.status()).fetch;
     assert.deepEqual(
       [after.fetchedBytes - before.fetchedBytes, after.savedBytes - before.savedBytes],
@@ -88,7 +89,7 @@ describe('rule 13: metadata first, bytes right behind', () => {
     const { pending } = await other.replication.status();
     assert.deepEqual([pending.versions, pending.oldestSeconds > 100], [1, true]);
     first.replica.readChunk = readChunk;
-    await settled(cluster, joined);
+    await settled(cluster, ...joined);
     assert.equal(await other.get('lost'), noise(20_000, 1).toString('latin1'));
   });
 });

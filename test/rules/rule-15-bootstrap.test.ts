@@ -5,6 +5,9 @@ import { describe, test } from 'node:test';
 import { sourceOf, type CutOptions } from '../engine/cut-support.ts';
 import { fetchBytes, put, pullOps } from '../engine/exchange.ts';
 import { BUCKET, noise, wholeSite, type WholeSite } from '../engine/whole-site.ts';
+import { Cluster } from '../replication/fixtures/cluster.ts';
+import { drive, joinEngine, type EngineSiteOptions } from '../replication/fixtures/engine-site.ts';
+import { equalEverywhere, forget, settled, stopAll } from '../replication/fixtures/settling.ts';
 import { agree, meet, pass, pull, read, remove, setBucket, sites } from './support.ts';
 
 /** A state with something of everything in it. */
@@ -25,6 +28,8 @@ async function bootstrap(from: WholeSite, to: WholeSite, options: CutOptions = {
 }
 
 const newSite = (siteId: string): Promise<WholeSite> => wholeSite({ siteId, chunkBytes: 2048, dedupMinBytes: 512 });
+
+const LITTLE: EngineSiteOptions = { engine: { batchEntities: 3, keepOps: 0 } };
 
 describe('rule 15: a cut, then the oplog', () => {
   test('the cut is one reading: what is written while it is read comes behind it, once', async () => {
@@ -101,5 +106,54 @@ describe('rule 15: a cut, then the oplog', () => {
     await merging;
     assert.equal(b.engine.replicaState.bootstrapping(), false);
     await meet(a, b);
+  });
+
+  test('a peer that was away beyond what is kept finds out, takes a snapshot by itself, and goes on with the oplog', async () => {
+    const cluster = new Cluster();
+    const waw = await joinEngine(cluster, 'waw', [], LITTLE);
+    const ber = await joinEngine(cluster, 'ber', ['waw'], LITTLE);
+    await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+    await waw.put('removed', noise(900, 1));
+    await settled(cluster, waw, ber);
+    cluster.network.cut('ber', 'waw');
+    await ber.put('written away', noise(900, 2));
+    await waw.put('k', noise(20_000, 3));
+    await drive(cluster, waw.objects.deleteObject({ bucket: BUCKET, key: 'removed', owner: 'o' }));
+    await forget(waw);
+    cluster.network.heal();
+    await settled(cluster, waw, ber);
+    await equalEverywhere(waw, ber);
+    assert.equal((await ber.replication.status()).bootstrap?.reason, 'gap');
+    assert.equal(await ber.get('k'), noise(20_000, 3).toString('latin1'));
+    assert.equal(await waw.get('written away'), noise(900, 2).toString('latin1'));
+    await assert.rejects(ber.get('removed'), { code: 'NoSuchKey' });
+    await waw.put('k', noise(900, 4));
+    await settled(cluster, waw, ber);
+    assert.equal(await ber.get('k'), noise(900, 4).toString('latin1'));
+    await stopAll(ber, waw);
+  });
+
+  test('GC during bootstrap: what is removed and collected at the source meanwhile goes here too, the rest is whole', async () => {
+    await using world = await sites();
+    await using empty = await newSite('new');
+    const { a } = world;
+    await put(a, 'kept', noise(20_000, 1));
+    await put(a, 'shares with it', noise(20_000, 1));
+    await put(a, 'goes', noise(20_000, 2));
+    await using source = await sourceOf(a.metaStore, { pageEntities: 1 });
+    await remove(a, 'goes');
+    await remove(a, 'shares with it');
+    const collected = await a.chunkCount();
+    await empty.engine.keeping.merge(source);
+    await fetchBytes(a, empty);
+    assert.equal(await read(empty, 'kept'), noise(20_000, 1).toString('latin1'));
+    assert.deepEqual(
+      (await empty.engine.replica.pending(10)).map(({ key }) => key),
+      ['goes'],
+    );
+    await pullOps(a, empty);
+    assert.deepEqual(await empty.engine.replica.pending(10), []);
+    await meet(a, empty);
+    assert.equal(await empty.chunkCount(), collected);
   });
 });
