@@ -1,5 +1,6 @@
 /** All planted bugs. */
 import { engineMutations } from './engine.ts';
+import { keepingMutations } from './keeping.ts';
 import { mergeMutations } from './merge.ts';
 import { replicationMutations } from './replication.ts';
 import { spaceMutations } from './space.ts';

@@ -15,9 +15,8 @@ export const replicationMutations: readonly Mutation[] = [
     'hlcCursor',
     'rule 3: the cursor is the vector, never an HLC',
     'replication/pull.ts',
-    'const report = await site.inbox.receive(frame.ops, { from: view.site });',
-    `const news = frame.ops.filter(({ op }) => stampHlc(op.stamp) > view.seenHlc);
-      const report = await site.inbox.receive(news, { from: view.site });`,
+    'const report = await site.inbox.receive(frame.ops, {',
+    'const report = await site.inbox.receive(frame.ops.filter(({ op }) => stampHlc(op.stamp) > view.seenHlc), {',
   ),
   inReplication(
     'cursorIsPeersVector',
@@ -156,12 +155,5 @@ export const replicationMutations: readonly Mutation[] = [
     'replication/chunk-pool.ts',
     'ready.push({ ...chunk, kind: want.kind });',
     "ready.push({ ...chunk, kind: 'data' });",
-  ),
-  inReplication(
-    'refusedOpDropsBatch',
-    'one bad op never stops the others',
-    'replication/inbox.ts',
-    "if (body !== undefined && isSkerryError(error, 'ChecksumMismatch')) return this.#applyOne({ op });",
-    '',
   ),
 ];

@@ -75,8 +75,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     sites,
     topology,
     links,
-    // who cannot call cannot ask for a snapshot, and where ops are trimmed it may need one
-    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol && !keepsLittle),
+    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol),
     steps: generateSteps({
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
