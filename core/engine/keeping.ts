@@ -9,7 +9,7 @@ import { createLeases, type Leases } from './leases.ts';
 import { mergeCut, mergeInProgress, type CutSource } from './merge-cut.ts';
 import type { Self } from './members.ts';
 import { createPurger, ownFrontier, withGrace, type Purger, type StableFrontier } from './purge.ts';
-import type { MergingRecord } from './records.ts';
+import type { MergingRecord, Visibility } from './records.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { createCutServer, type CutServer } from './snapshot.ts';
 
@@ -75,6 +75,8 @@ export interface KeepingDeps {
   readonly leaseTtlMs?: number;
   /** Entries of one transaction while a snapshot is merged. */
   readonly batchEntities?: number;
+  /** When versions that a snapshot brings are shown. */
+  readonly visibility?: Visibility;
   /** Milliseconds between passes of purging. */
   readonly purgeIntervalMs?: number;
   /** Tombstones of stable removals stay this long, milliseconds: for newcomers that wrote before they joined. */

@@ -17,7 +17,7 @@ import {
 import { hlcWallMs, mergeHlc } from './hlc.ts';
 import { mergingKey, trimmedKey } from './keys.ts';
 import { mergeEntity, sweepEntity } from './merge-entity.ts';
-import { decodeRecord, type ClockRecord, type MergingRecord } from './records.ts';
+import { decodeRecord, type ClockRecord, type MergingRecord, type Visibility } from './records.ts';
 import type { CutPage, CutPageLimit, OpenedCut } from './snapshot.ts';
 import { EMPTY_VECTOR, coversVector, joinVectors, seqOf } from './vector.ts';
 
@@ -37,6 +37,8 @@ export interface MergeCutDeps {
   readonly maxClockDriftMs: number;
   /** Entities of one transaction; default 200. */
   readonly batchEntities?: number;
+  /** When versions are shown whose bytes have to be fetched first; default `complete`. */
+  readonly visibility?: Visibility;
 }
 
 const BATCH_ENTITIES = 200;
@@ -161,7 +163,11 @@ async function readMine(
   return mine;
 }
 
-function mergeBatch({ committer }: MergeCutDeps, source: CutSource, { entities, to }: Batch): Promise<void> {
+function mergeBatch(
+  { committer, visibility }: MergeCutDeps,
+  source: CutSource,
+  { entities, to }: Batch,
+): Promise<void> {
   const { cut } = source;
   return committer.commit({
     reads: { keys: [mergingKey, ...entities.flatMap(({ entity }) => readsOf(entity))] },
@@ -169,7 +175,7 @@ function mergeBatch({ committer }: MergeCutDeps, source: CutSource, { entities, 
     decide(context) {
       expectMerging(context, cut);
       const { txn, effects } = context;
-      const merge = { txn, effects, own: context.vector(), cut: cut.vector };
+      const merge = { txn, effects, own: context.vector(), cut: cut.vector, visibility };
       for (const { entity, isTheirs } of entities) (isTheirs ? mergeEntity : sweepEntity)(merge, entity);
       if (to === undefined) return;
       txn.put(mergingKey, progressOf(source, to));

@@ -11,7 +11,14 @@ import { bareVersion, type KeyState } from './key-state.ts';
 import { fetchKey, tombstoneKey } from './keys.ts';
 import { addLock, mergeSetting } from './locks.ts';
 import { covers, type MergeContext } from './merge-context.ts';
-import type { LockMark, Register, Removal, TombstoneRecord, VersionRecord } from './records.ts';
+import {
+  pendingLocal,
+  type LockMark,
+  type Register,
+  type Removal,
+  type TombstoneRecord,
+  type VersionRecord,
+} from './records.ts';
 
 /** A version that may live, as one site knows it: it does if there are no removals. */
 interface Known<V extends CutVersion> {
@@ -127,7 +134,7 @@ export function newVersion(
   version: CutVersion,
 ): VersionRecord {
   const isPending = [...(version.content?.manifest ?? []), ...(version.content?.partsManifest ?? [])].length > 0;
-  const record: VersionRecord = isPending ? { ...version, local: { pending: true } } : version;
+  const record: VersionRecord = isPending ? { ...version, local: pendingLocal(context.visibility) } : version;
   if (isPending) context.txn.put(fetchKey(record.stamp), { bucket, key });
   holdChunks(context, record, []);
   return record;

@@ -2,10 +2,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isSkerryError, type Op, type Stamp } from '../../core/contracts/index.ts';
+import { sourceOf } from './cut-support.ts';
+import { fetchBytes } from './exchange.ts';
 import { Author } from './support.ts';
-import { wholeSite, type WholeSite } from './whole-site.ts';
+import { noise, wholeSite, type WholeSite } from './whole-site.ts';
 
+const OBJECT = { owner: 'o', headers: {}, metadata: {}, storageClass: 'STANDARD' } as const;
 const AT = { bucket: 'locked', key: 'k' } as const;
+
+async function opsOf({ engine }: WholeSite): Promise<readonly Op[]> {
+  const page = await engine.replica.opsAfter({}, { maxOps: 100, maxBytes: 1e6 });
+  assert.equal(page.kind, 'ops');
+  return page.kind === 'ops' ? page.ops.map(({ op }) => op) : [];
+}
 
 interface Locked {
   readonly versionId: string;
@@ -77,5 +86,47 @@ describe('rule 10 in a bucket', () => {
     const { objectLock, versioning } = await site.objects.getBucket(AT.bucket);
     assert.deepEqual({ objectLock, versioning }, { objectLock: true, versioning: 'Enabled' });
     assert.equal(await bodyOf(site), 'precious');
+  });
+});
+
+describe('rule 10 across a snapshot', () => {
+  test('a site that was filled from one has the bytes of what was removed, and a lock brings them back', async () => {
+    await using a = await wholeSite({ siteId: 'a', chunkBytes: 1000, dedupMinBytes: 100 });
+    await using b = await wholeSite({ siteId: 'b' });
+    const put = (key: string, bytes: Buffer) =>
+      a.objects.putObject({ ...OBJECT, bucket: 'locked', key, body: { bytes } });
+    await a.objects.createBucket({
+      bucket: 'locked',
+      owner: 'o',
+      objectLock: true,
+      settings: { versioning: 'Enabled' },
+    });
+    const bodies = [noise(60, 1), noise(4500, 2)];
+    const written = await Promise.all(bodies.map((bytes, at) => put(`k${at}`, bytes)));
+    const peer = new Author('ber');
+    for (const op of await opsOf(a)) peer.see(op);
+    for (const [at, { versionId = '' }] of written.entries())
+      await a.objects.deleteObject({ bucket: 'locked', key: `k${at}`, owner: 'o', versionId });
+
+    await using source = await sourceOf(a.metaStore);
+    await b.engine.keeping.merge(source);
+    assert.equal((await b.engine.replica.pending(10)).length, 2, 'their bytes are asked for');
+    await fetchBytes(a, b);
+    assert.deepEqual(await b.engine.replica.pending(10), []);
+    const { kept, missing } = await b.engine.space.gcPlan();
+    assert.deepEqual([kept.removedVersions, kept.pendingVersions, missing.count], [2, 0, 0]);
+    await a[Symbol.asyncDispose]();
+    const holds = written.map(({ stamp }, at) =>
+      peer.write(
+        { type: 'version.setting', bucket: 'locked', key: `k${at}`, target: stamp, name: 'legalHold', value: 'ON' },
+        b.clock.wallMs,
+      ),
+    );
+    await b.engine.replica.apply(holds.map((op) => ({ op })));
+    for (const [at, bytes] of bodies.entries()) {
+      const object = await b.objects.openObject({ bucket: 'locked', key: `k${at}` });
+      assert.deepEqual(Buffer.concat(await Array.fromAsync(object.read(0, bytes.length), Buffer.from)), bytes);
+      object.close();
+    }
   });
 });
