@@ -34,6 +34,7 @@ function statusText(status: SiteStatus, running: boolean): string {
     ['objects', `${counters.objects} (${bytes(counters.objectBytes)})`],
     ['digest', status.digest],
     ['open uploads', String(counters.uploads)],
+    ['garbage collected', gcText(status.gc)],
     ['stored', `${bytes(storage.liveBytes)} live, ${bytes(storage.deadBytes)} to reclaim${free}`],
     ...(running ? ([['memory', bytes(status.memoryBytes)]] as const) : []),
     [
@@ -43,4 +44,13 @@ function statusText(status: SiteStatus, running: boolean): string {
         .join(' '),
     ],
   ]);
+}
+
+function gcText({ intervalMs, last, failure }: SiteStatus['gc']): string {
+  const problem = failure === undefined ? '' : `; the last try failed: ${failure}`;
+  if (last !== undefined) {
+    const lost = last.plan.missing.count + last.plan.damaged.count;
+    return `${time(last.startedAtMs)}${lost > 0 ? `, ${lost} things MISSING OR DAMAGED (skerry gc plan)` : ''}${problem}`;
+  }
+  return `not since the start${intervalMs === 0 ? ', and not by itself' : ''}${problem}`;
 }
