@@ -1,5 +1,5 @@
 /**
- * Putting right what differs between sites that have seen the same (rule 16; decision 24). What this site lacks is taken as a snapshot's
+ * Putting right what differs between sites that have seen the same (rule 16; decision 28). What this site lacks is taken as a snapshot's
  * entity is, a removal that either site knows wins over presence, and nothing that only this site has is given up, unless the digest
  * that its own commits kept proves that the peer's state is what this site had.
  */
