@@ -28,11 +28,10 @@ export class CutDesk {
     const resumed = resume === undefined ? undefined : this.#find(from.origin, resume);
     if (resumed !== undefined) return yield codec.cutAnswer.encode(resumed);
     await this.#letGo(from.origin);
-    // What the asker has first, so that nothing goes between the cut and the lease of what follows it.
+    // First, so that nothing of what follows the cut goes before there is a lease of it.
     await this.#site.leases.renew(from.origin, have);
     const opened = await cuts.open(half ? have : undefined);
     this.#pinned.set(from.origin, opened.cutId);
-    await this.#site.leases.renew(from.origin, opened.vector);
     yield codec.cutAnswer.encode(opened);
   }
 

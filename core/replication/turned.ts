@@ -101,7 +101,7 @@ export class Borrower {
     const link = new BorrowedLink(this.#site.timers);
     this.#links.set(from.origin, link);
     const both = AbortSignal.any([signal, this.#site.signal]);
-    const use = this.#use(link, { protocol, from, signal: both }).finally(async () => link.close());
+    const use = this.#use(link, { protocol, from, signal: both });
     try {
       for await (const order of link.orders(both)) yield codec.turnFrame.encode(order);
     } finally {
@@ -135,6 +135,8 @@ export class Borrower {
     } catch (error) {
       // Its lender comes again when it finds that ops are still lacking here.
       logger.warn({ err: error, peer: from.site }, 'the snapshot of a peer that only dials out broke off');
+    } finally {
+      await link.close();
     }
   }
 }

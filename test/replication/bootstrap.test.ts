@@ -116,6 +116,23 @@ describe('a gap', () => {
   });
 });
 
+describe('several peers', () => {
+  test('whose ops are all trimmed: the snapshot of one is enough', async () => {
+    const cluster = new Cluster();
+    const waw = await source(cluster);
+    const lon = await joinEngine(cluster, 'lon', ['waw'], SMALL);
+    await settled(cluster, waw, lon);
+    await forget(waw);
+    await forget(lon);
+    cluster.network.calls.clear();
+    const ber = await joinEngine(cluster, 'ber', ['waw', 'lon'], SMALL);
+    await settled(cluster, waw, lon, ber);
+    assert.equal(cluster.network.calls.get('cut'), 1);
+    await equalEverywhere(waw, lon, ber);
+    await stopAll(ber, lon, waw);
+  });
+});
+
 describe('a snapshot that is interrupted', () => {
   test('at any page goes on there, with the same snapshot', async () => {
     const cluster = new Cluster();
@@ -197,10 +214,15 @@ describe('a snapshot that is interrupted', () => {
     await stopAll(ber, waw);
   });
 
-  test('its source is gone: another site that has all of it serves as well', async () => {
+  test('its source is gone: another site that has all of it serves as well, though it has all ops', async () => {
     const cluster = new Cluster();
-    const waw = await source(cluster);
+    const waw = await joinEngine(cluster, 'waw', [], SMALL);
+    await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+    for (let i = 0; i < 12; i++) await waw.put(`key-${i}`, noise(900, i));
     const lon = await joinEngine(cluster, 'lon', ['waw'], SMALL);
+    await settled(cluster, waw, lon);
+    assert.equal((await lon.replication.status()).bootstrap, undefined);
+    await forget(waw);
     await settled(cluster, waw, lon);
     const ber = await joinEngine(cluster, 'ber', ['waw', 'lon'], SMALL);
     cluster.network.cut('ber', 'lon');

@@ -19,13 +19,17 @@ const rows = async ({ metaStore }: EngineSite, space: MetaSpace): Promise<number
   (await metaStore.scan({ space, limit: 10_000 })).length;
 
 /** One look at what can go, once the log next to the data has everything. */
-async function purge(
-  cluster: Cluster,
-  { engine, metaStore }: EngineSite,
-): Promise<{ ops: number; tombstones: number }> {
+async function purgeNow({ engine, metaStore }: EngineSite): Promise<{ ops: number; tombstones: number }> {
   const vector = await engine.vector();
   await transact(metaStore, {}, (txn) => txn.put(opLogKey, { vector }));
-  return drive(cluster, engine.keeping.purger.run());
+  return engine.keeping.purger.run();
+}
+
+const purge = (cluster: Cluster, site: EngineSite): ReturnType<typeof purgeNow> => drive(cluster, purgeNow(site));
+
+async function put({ objects }: EngineSite, key: string): Promise<void> {
+  const input = { bucket: BUCKET, key, owner: 'owner', headers: {}, metadata: {}, storageClass: 'STANDARD' };
+  await objects.putObject({ ...input, body: { bytes: Buffer.from('x') } });
 }
 
 async function pair(cluster: Cluster, options = SMALL): Promise<[EngineSite, EngineSite]> {
@@ -150,6 +154,39 @@ describe('a lease', () => {
   });
 });
 
+describe('what follows a snapshot', () => {
+  test('is kept from the moment that it is opened', async () => {
+    const cluster = new Cluster();
+    const known: { waw?: EngineSite } = {};
+    const waw = await joinEngine(cluster, 'waw', [], {
+      ...SMALL,
+      frontier: async () => known.waw?.replica.cut(),
+      kept: (kept) => ({
+        ...kept,
+        cuts: {
+          ...kept.cuts,
+          async open(knows) {
+            const opened = await kept.cuts.open(knows);
+            // a write, and a look at what can go, before anybody could say more
+            if (known.waw) await put(known.waw, 'right-behind');
+            if (known.waw) await purgeNow(known.waw);
+            return opened;
+          },
+        },
+      }),
+    });
+    known.waw = waw;
+    await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+    for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(100, i));
+    await forget(waw);
+    const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
+    await settled(cluster, waw, ber);
+    assert.equal(cluster.network.calls.get('cut'), 1);
+    assert.equal(await ber.get('right-behind'), 'x');
+    await stopAll(ber, waw);
+  });
+});
+
 describe('garbage collection during a bootstrap', () => {
   test('bytes that go at the source in the middle of it are asked for by nobody in the end, and wedge nothing', async () => {
     const cluster = new Cluster();
@@ -201,7 +238,9 @@ describe('ops or a snapshot', () => {
       assert.equal(bootstrap?.reason, snapshotMinOps === 5 ? 'behind' : undefined);
       await equalEverywhere(waw, ber);
       // what comes later is few in any case
+      cluster.network.cut('ber', 'waw');
       for (let i = 0; i < 9; i++) await waw.put('key', noise(100, 20 + i));
+      cluster.network.heal();
       await settled(cluster, waw, ber);
       assert.equal((await ber.replication.status()).bootstrap?.startedMs, bootstrap?.startedMs);
       await stopAll(ber, waw);
