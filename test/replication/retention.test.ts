@@ -178,6 +178,11 @@ describe('what follows a snapshot', () => {
     known.waw = waw;
     await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
     for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(100, i));
+    // nothing goes before there is another member
+    const lon = await joinEngine(cluster, 'lon', ['waw'], SMALL);
+    await settled(cluster, waw, lon);
+    await lon.stop();
+    await cluster.time.run(100_000);
     await forget(waw);
     const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
     await settled(cluster, waw, ber);
