@@ -184,7 +184,11 @@ describe('what follows a snapshot', () => {
     await lon.stop();
     await cluster.time.run(100_000);
     await forget(waw);
-    const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
+    // it asks for the snapshot before it ever asked for ops
+    const ber = await joinEngine(cluster, 'ber', ['waw'], {
+      ...SMALL,
+      replication: { ...SMALL.replication, snapshotMinOps: 2 },
+    });
     await settled(cluster, waw, ber);
     assert.equal(cluster.network.calls.get('cut'), 1);
     assert.equal(await ber.get('right-behind'), 'x');
