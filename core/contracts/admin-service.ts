@@ -42,6 +42,8 @@ export interface SiteStatus {
   readonly dataDir: string;
   readonly ready: boolean;
   readonly reason?: string;
+  /** Why no writes are accepted, while reads are served. */
+  readonly writesRefused?: string;
   readonly addresses: readonly string[];
   readonly vector: VersionVector;
   /** Of all that the site replicates, at `vector`: sites of equal vectors must show equal digests (rule 16). Hex. */

@@ -12,8 +12,11 @@ import type { Lifecycle } from './lifecycle.ts';
 export interface Health {
   /** The process serves at all. */
   live(): boolean;
-  /** Ready for clients; otherwise one sentence of what it waits for. */
-  ready(): { readonly ready: boolean; readonly reason?: string };
+  /**
+   * Ready for clients; otherwise one sentence of what it waits for. A site that serves reads and refuses writes, since its clock or its
+   * past is in doubt, is ready and says why.
+   */
+  ready(): { readonly ready: boolean; readonly reason?: string; readonly writesRefused?: string };
 }
 
 /** Who decides the writes of this site's clients. */

@@ -42,6 +42,14 @@ export interface PeerStatus {
   readonly bytesReceived: number;
   readonly bytesPushed: number;
   readonly chunkBytesFetched: number;
+  /** Bytes of versions that it wrote and that are still to be fetched, from whomever; at most so many. */
+  readonly bytesBehind: number;
+  /** Since when it has ops that we lack, Unix milliseconds, as far as was noticed. */
+  readonly behindSinceMs?: number;
+  /** How long it took the last time until we had all that it had, once that was noticed. */
+  readonly caughtUpInMs?: number;
+  /** Ops that it may still ask for are kept until then, Unix milliseconds. */
+  readonly leaseExpiresAtMs?: number;
 }
 
 /** Ops of one origin that wait outside, with everything behind them. */
@@ -59,6 +67,8 @@ export interface Quarantined {
   readonly retryAtMs: number;
   /** Attempts that found it not yet applicable. */
   readonly attempts: number;
+  /** Ops of it that peers have and this site has not, as far as they told. */
+  readonly ops: number;
 }
 
 /** A peer knows more of our origin than we do, or another history of it: this data directory was restored or cloned. */
@@ -145,10 +155,16 @@ export interface ReplicationStatus {
     /** Versions whose bytes are not all here; `atLeast` when there are more than were counted. */
     readonly versions: number;
     readonly atLeast: boolean;
+    /** Bytes of those that were counted that are still to be fetched; at most so many. */
+    readonly bytes: number;
     /** Age of the oldest, by its stamp. */
     readonly oldestSeconds: number;
   };
   readonly fetch: FetchCounters;
+  /** Losers of conflicts that nobody has resolved, by bucket; buckets without any are absent. */
+  readonly conflicts?: Readonly<Record<string, number>>;
+  /** Why this site accepts no writes now, where that is so. */
+  readonly writesRefused?: string;
   /** What the background check found, and damage to stored bytes. */
   readonly integrity: Integrity;
   /** What is stable: tombstones below may go. Absent while nothing is known to be. */

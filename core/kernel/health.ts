@@ -8,6 +8,8 @@ export interface PhaseHealth extends Health {
   enter(phase: SitePhase): void;
   /** What a start that takes long waits for, asked whenever somebody wants to know; `undefined`: nothing in particular. */
   explain(wait: () => string | undefined): void;
+  /** Why no write is accepted, asked in the same way. */
+  explainWrites(refusal: () => string | undefined): void;
 }
 
 const WAITS: Readonly<Record<Exclude<SitePhase, 'ready'>, string>> = {
@@ -21,14 +23,20 @@ const WAITS: Readonly<Record<Exclude<SitePhase, 'ready'>, string>> = {
 export function createHealth(): PhaseHealth {
   let phase: SitePhase = 'new';
   let waits: () => string | undefined = () => undefined;
+  let refuses: () => string | undefined = () => undefined;
   const reason = (): string | undefined => (phase === 'starting' ? waits() : undefined);
   return {
     live: () => phase === 'starting' || phase === 'ready' || phase === 'stopping',
-    ready: () => (phase === 'ready' ? { ready: true } : { ready: false, reason: reason() ?? WAITS[phase] }),
+    ready() {
+      if (phase !== 'ready') return { ready: false, reason: reason() ?? WAITS[phase] };
+      const writesRefused = refuses();
+      return writesRefused === undefined ? { ready: true } : { ready: true, writesRefused };
+    },
     phase: () => phase,
     enter(next) {
       phase = next;
     },
     explain: (wait) => void (waits = wait),
+    explainWrites: (refusal) => void (refuses = refusal),
   };
 }

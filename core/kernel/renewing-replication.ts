@@ -51,7 +51,7 @@ export interface StageEvents {
 
 export interface RenewingDeps {
   readonly directory: DataDirectory;
-  readonly engine: Pick<Engine, 'adopt' | 'keeping' | 'vector' | 'replica' | 'replicaState'>;
+  readonly engine: Pick<Engine, 'adopt' | 'keeping' | 'objects' | 'vector' | 'replica' | 'replicaState'>;
   readonly timers: Timers;
   readonly logger: Logger;
   /** Opens nothing. The same for the next one. */
@@ -164,8 +164,11 @@ export class RenewingReplication implements Replication {
     const status = await this.#replication.status();
     const [fenced, takesBack] = [this.#fenced, this.#past.lacking()];
     const unproven = this.#prover?.unproven() ?? [];
+    const writesRefused = this.#deps.engine.keeping.refusal();
     return {
       ...status,
+      conflicts: await this.#deps.engine.objects.countConflicts(),
+      ...(writesRefused === undefined ? {} : { writesRefused }),
       ...(this.#prover === undefined ? {} : { addresses: this.#prover.addresses() }),
       ...(fenced === undefined ? {} : { fenced: { ...fenced, ...(unproven.length === 0 ? {} : { unproven }) } }),
       ...(Object.keys(takesBack).length === 0 ? {} : { takesBack }),

@@ -165,6 +165,7 @@ class ConfiguredSite implements Site {
       this.#open = site;
       await site.open();
       health.explain(() => site.graph.replication?.joining());
+      health.explainWrites(() => site.graph.engine.keeping.refusal());
       await site.joined(this.#stopRequested.signal);
     } catch (error) {
       this.#open = undefined;

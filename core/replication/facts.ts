@@ -1,5 +1,6 @@
 /** What replication tells the owner of the site: facts that somebody must know or act upon. */
-import type { Evicted, Fenced, Origin, Quarantined, SiteId, VersionVector } from '../contracts/index.ts';
+import type { Evicted, Fenced, Origin, SiteId, VersionVector } from '../contracts/index.ts';
+import type { Held } from './quarantine.ts';
 
 export type ReplicationFact =
   /**
@@ -10,7 +11,7 @@ export type ReplicationFact =
   /** Two live sites have one site id. They refuse each other. Of one and the same origin: one is a clone of the other. */
   | { readonly kind: 'duplicate-site'; readonly site: SiteId; readonly origins: readonly Origin[] }
   /** Ops of an origin are not applied for now; see `Quarantined`. */
-  | { readonly kind: 'quarantined'; readonly quarantined: Quarantined }
+  | { readonly kind: 'quarantined'; readonly quarantined: Held }
   | { readonly kind: 'released'; readonly origin: Origin }
   /**
    * This origin was removed from the cluster and is taken in nowhere any more (rule 14). Told again when a peer is found that knows more of

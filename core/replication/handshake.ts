@@ -9,6 +9,7 @@ import { vector } from './identity-checks.ts';
 import type { PeerView } from './peer-view.ts';
 import { PROTOCOL, requireVersion, type HelloAnswer } from './protocol.ts';
 import type { SiteContext } from './site-context.ts';
+import { noteDistance } from './status.ts';
 
 /** Clocks agree when they are at most this part of `maxClockDriftMs` apart. */
 const AGREEING_FRACTION = 4;
@@ -38,6 +39,7 @@ export async function shakeHands(
   }
   view.vector = answer.vector;
   view.hlc = answer.hlc;
+  noteDistance(view, (await site.replica.cut()).vector, site.clock);
   const skewMs = answer.wallMs - (sentMs + receivedMs) / 2;
   view.skewMs = Math.round(skewMs);
   view.lastContactMs = receivedMs;

@@ -23,7 +23,7 @@ import type { ApplyReport, Replica, WireOp } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { coversDot, seqOf } from '../engine/vector.ts';
 import type { OnFact } from './facts.ts';
-import { Quarantine } from './quarantine.ts';
+import { Quarantine, type Held } from './quarantine.ts';
 
 /** Ops of one transaction. */
 const BATCH_MAX_OPS = 512;
@@ -67,7 +67,7 @@ export interface Inbox {
   blocked(): readonly Origin[];
   /** Milliseconds until one of them is due. */
   nextDueInMs(): number;
-  quarantine(): readonly Quarantined[];
+  quarantine(): readonly Held[];
   /** What is held back of this origin may be tried at once. */
   retry(origin: Origin): void;
 }

@@ -51,6 +51,15 @@ export class LeaseKeeper {
     await leases.renew(peer, vector, leaseTtlMs);
   }
 
+  /** Milliseconds that are left of the lease that was renewed last here; `undefined`: there is none, as far as this process knows. */
+  leftMs(peer: Origin): number | undefined {
+    const { leases, clock, leaseTtlMs } = this.#deps;
+    const renewedMs = this.#renewedMs.get(peer);
+    if (leases === undefined || renewedMs === undefined) return undefined;
+    const leftMs = renewedMs + leaseTtlMs - clock.monotonicMs();
+    return leftMs > 0 ? leftMs : undefined;
+  }
+
   async drop(peer: Origin): Promise<void> {
     this.#renewedMs.delete(peer);
     await this.#deps.leases?.drop(peer);

@@ -19,6 +19,9 @@ export interface PeerView {
   /** Unix milliseconds; absent before the first answer. */
   lastContactMs?: number;
   lastError?: string;
+  /** Unix and monotonic milliseconds: it was found then that it has what we lack. */
+  behindSince?: { readonly wallMs: number; readonly monotonicMs: number };
+  caughtUpInMs?: number;
   opsReceived: number;
   opsPushed: number;
   bytesReceived: number;

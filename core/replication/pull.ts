@@ -8,6 +8,7 @@ import type { InboxReport } from './inbox.ts';
 import type { PeerView } from './peer-view.ts';
 import { behind } from './server.ts';
 import type { SiteContext } from './site-context.ts';
+import { noteDistance } from './status.ts';
 
 export interface PullOutcome {
   readonly applied: number;
@@ -69,6 +70,7 @@ async function take(
       view.vector = joinVectors(view.vector, frame.vector satisfies VersionVector);
       view.hlc = later(view.hlc, frame.hlc);
       view.seenHlc = later(view.seenHlc, frame.hlc);
+      noteDistance(view, (await site.replica.cut()).vector, site.clock);
       return undefined;
     case 'gap':
       site.onFact({ kind: 'must-bootstrap', peer: view.site, origin: frame.origin, trimmedTo: frame.trimmedTo });

@@ -8,6 +8,9 @@ const RETRY_MIN_MS = 100;
 /** Origins remembered; more would be somebody making them up. */
 const ORIGINS_MAX = 1024;
 
+/** As it is remembered: how many ops wait is told by peers. */
+export type Held = Omit<Quarantined, 'ops'>;
+
 export interface Hold {
   readonly origin: Origin;
   readonly stamp: Stamp;
@@ -19,7 +22,7 @@ export interface Hold {
 export class Quarantine {
   readonly #clock: Clock;
   readonly #onFact: OnFact;
-  readonly #held = new Map<Origin, Quarantined>();
+  readonly #held = new Map<Origin, Held>();
   /** On the monotonic clock, so that a wall clock that is set back holds nothing for longer. */
   readonly #dueMs = new Map<Origin, number>();
 
@@ -32,7 +35,7 @@ export class Quarantine {
     const delayMs = Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, retryInMs));
     const known = this.#held.get(origin);
     const nowMs = this.#clock.wallMs();
-    const quarantined: Quarantined = {
+    const quarantined: Held = {
       origin,
       stamp,
       reason,
@@ -81,7 +84,7 @@ export class Quarantine {
     return this.waiting().reduce((least, origin) => Math.min(least, this.dueInMs(origin)), Number.POSITIVE_INFINITY);
   }
 
-  list(): readonly Quarantined[] {
+  list(): readonly Held[] {
     return [...this.#held.values()];
   }
 

@@ -47,12 +47,11 @@ import { Server } from './server.ts';
 import type { SiteContext } from './site-context.ts';
 import type { Frontier } from './stability.ts';
 import type { ReplicationState } from './state.ts';
-import { lacking, peerStatus } from './status.ts';
+import { heldBack, lacking, PENDING_COUNT_MAX, peerStatus, pendingStatus } from './status.ts';
 import type { DigestPeers } from './validator.ts';
 import { Wakeup } from './wakeup.ts';
 import { createWatermarks } from './watermarks.ts';
 
-const PENDING_COUNT_MAX = 1000;
 const TOLD_ONCE: ReadonlySet<ReplicationFact['kind']> = new Set([
   'duplicate-site',
   'must-bootstrap',
@@ -222,7 +221,7 @@ class SiteReplication implements Replication {
 
   async release(origin: Origin): Promise<Quarantined> {
     const { inbox, options } = this.#site;
-    const held = inbox.quarantine().find((one) => one.origin === origin);
+    const held = (await this.status()).quarantine.find((one) => one.origin === origin);
     if (held === undefined) throw new SkerryError('NotFound', `no ops of ${origin} are held back`);
     if (held.reason === 'clock')
       await this.#deps.state.letIn(hlcWallMs(stampHlc(held.stamp)) + options.maxClockDriftMs);
@@ -233,28 +232,22 @@ class SiteReplication implements Replication {
   async status(): Promise<ReplicationStatus> {
     const { replica, self, ports } = this.#deps;
     const { hlc, vector } = await replica.cut();
-    const pending = await replica.pending(PENDING_COUNT_MAX);
     const stable = await this.frontier();
     const bootstrap = this.#bootstrap.status();
     const fetched = this.#site.fetcher.counters();
-    const own = { hlc, vector, chunkBytes: fetched.fetchedBytesBySite };
-    const [oldest] = pending;
-    const oldestMs = oldest === undefined ? 0 : ports.clock.wallMs() - hlcWallMs(stampHlc(oldest.stamp));
+    const views = [...this.#peers.values()].map(({ view }) => view);
+    const { pending, bytesBySite } = await pendingStatus(replica, ports.clock);
+    const { leases, callers } = this.#site;
+    const own = { hlc, vector, chunkBytes: fetched.fetchedBytesBySite, bytesBySite, leases, callers, ...ports };
     return {
       site: self.site,
       origin: self.origin,
       vector,
       addresses: this.#addresses,
-      peers: [...this.#peers.values()].map(({ view }) =>
-        peerStatus(view, own, this.#site.callers.lastCallMs(view.site)),
-      ),
+      peers: views.map((view) => peerStatus(view, own)),
       ...(bootstrap === undefined ? {} : { bootstrap }),
-      quarantine: this.#site.inbox.quarantine(),
-      pending: {
-        versions: pending.length,
-        atLeast: pending.length === PENDING_COUNT_MAX,
-        oldestSeconds: Math.max(0, oldestMs) / 1000,
-      },
+      quarantine: heldBack(this.#site.inbox.quarantine(), vector, views),
+      pending,
       fetch: fetched,
       integrity: this.#integrity(),
       ...(this.#fenced === undefined ? {} : { fenced: fencedOf(this.#fenced) }),

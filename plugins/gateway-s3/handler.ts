@@ -187,10 +187,11 @@ export class S3Handler {
 
   async #answerHealth(exchange: Exchange): Promise<void> {
     const what = exchange.target.slice(HEALTH_PREFIX.length).split('?', 1)[0];
-    const { ready, reason } = this.#health.ready();
+    const { ready, reason, writesRefused } = this.#health.ready();
+    const readyText = writesRefused === undefined ? 'ready' : `ready to read; writes are refused: ${writesRefused}`;
     const answers: Readonly<Record<string, readonly [good: boolean, text: string]>> = {
       live: [this.#health.live(), 'live'],
-      ready: [ready, ready ? 'ready' : (reason ?? 'not ready')],
+      ready: [ready, ready ? readyText : (reason ?? 'not ready')],
     };
     const answer = answers[what ?? ''];
     const status = answer === undefined ? 404 : answer[0] ? 200 : 503;

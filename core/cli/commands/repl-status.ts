@@ -1,5 +1,5 @@
 /** `skerry repl-status`: how far peers and this site are apart. */
-import type { PeerStatus, ReplicationStatus } from '../../contracts/index.ts';
+import type { Fenced, PeerStatus, ReplicationStatus } from '../../contracts/index.ts';
 import { withAdmin } from '../admin-access.ts';
 import { command, type MakeCommand } from '../command.ts';
 import { bytes, facts, print, table, time } from '../terminal.ts';
@@ -15,34 +15,79 @@ export const replStatusCommand: MakeCommand = (terminal) =>
     },
   });
 
-const HEAD = ['peer', 'state', 'behind', 'seconds', 'ahead', 'last contact', 'skew', 'received', 'pushed'];
+const HEAD = [
+  'peer',
+  'state',
+  'behind',
+  'seconds',
+  'bytes',
+  'ahead',
+  'last contact',
+  'skew',
+  'lease',
+  'caught up in',
+  'received',
+  'pushed',
+];
 
 function statusText(status: ReplicationStatus): string {
-  const { peers, quarantine, pending, fetch, fenced, evicted } = status;
+  const { peers, pending, fetch, conflicts = {} } = status;
   const many = pending.atLeast ? ' or more' : '';
+  const waiting = `${pending.versions}${many} versions, at most ${bytes(pending.bytes)}`;
+  const counts = Object.entries(conflicts).map(([bucket, count]) => `${bucket} ${count}`);
   const problems = peers.flatMap(({ site, lastError }) => (lastError === undefined ? [] : [`${site}: ${lastError}`]));
-  const held = quarantine.map(
-    ({ origin, reason, retryAtMs }) => `held back: ops of ${origin} (${reason}), tried again at ${time(retryAtMs)}`,
-  );
-  const standing =
-    fenced === undefined
-      ? []
-      : [`STANDS STILL: ${fenced.by} knows another past of this site (op ${fenced.knownSeq}, here ${fenced.ownSeq})`];
-  const lost = evicted === undefined ? 0 : evicted.ownSeq - evicted.knownSeq;
-  if (lost > 0) standing.push(`STANDS STILL: removed from the cluster; its last ${lost} ops are nowhere else`);
   return [
     facts([
       ['site', status.site],
       ['origin', status.origin],
       ['answers on', status.addresses.join(' ') || 'nothing: it only dials out'],
-      ['pending', `${pending.versions}${many} versions, the oldest for ${Math.round(pending.oldestSeconds)} s`],
+      ['pending', `${waiting}, the oldest for ${Math.round(pending.oldestSeconds)} s`],
       ['fetched', `${bytes(fetch.fetchedBytes)} in chunks, ${bytes(fetch.savedBytes)} were here already`],
+      ['conflicts', counts.length === 0 ? 'none' : counts.join(', ')],
     ]),
     table(HEAD, peers.map(peerRow), 'no peers are configured'),
     ...problems,
-    ...held,
-    ...standing,
+    ...alarms(status),
   ].join('\n');
+}
+
+function alarms({
+  quarantine,
+  fenced,
+  evicted,
+  takesBack = {},
+  vector,
+  writesRefused,
+}: ReplicationStatus): readonly string[] {
+  const lost = evicted === undefined ? 0 : evicted.ownSeq - evicted.knownSeq;
+  return [
+    ...quarantine.map(
+      ({ origin, reason, ops, retryAtMs }) =>
+        `held back: ${ops} ops of ${origin} (${reason}), tried again at ${time(retryAtMs)}`,
+    ),
+    ...Object.entries(takesBack).map(
+      ([origin, seq]) => `takes back ops of ${origin}: ${vector[origin] ?? 0} of ${seq} are here`,
+    ),
+    ...(writesRefused === undefined ? [] : [`WRITES ARE REFUSED: ${writesRefused}`]),
+    ...(fenced === undefined ? [] : standing(fenced)),
+    ...(lost > 0 ? [`STANDS STILL: removed from the cluster; its last ${lost} ops are nowhere else`] : []),
+  ];
+}
+
+function standing({ by, ownSeq, knownSeq, diverged, unproven = [], onlyHere }: Fenced): readonly string[] {
+  const first = `STANDS STILL: ${by} knows another past of this site (op ${knownSeq}, here ${ownSeq})`;
+  if (!diverged && unproven.length === 0) return [first];
+  if (!diverged)
+    return [
+      first,
+      `${unproven.join(', ')} cannot prove that nothing was written here since: see skerry repl-recover --help`,
+    ];
+  const names = onlyHere === undefined ? [] : [`only here: ${onlyHere.ops} ops, of ${onlyHere.names.join(', ')}`];
+  return [
+    first,
+    ...names,
+    'copy these out with an S3 client (reads go on), then start with an empty data directory and put them again',
+  ];
 }
 
 function peerRow(peer: PeerStatus): readonly string[] {
@@ -51,9 +96,12 @@ function peerRow(peer: PeerStatus): readonly string[] {
     peer.state,
     String(peer.opsBehind),
     peer.secondsBehind.toFixed(1),
+    bytes(peer.bytesBehind),
     String(peer.opsAhead),
     peer.lastContactMs === undefined ? 'never' : time(peer.lastContactMs),
     `${peer.clockSkewMs} ms`,
+    peer.leaseExpiresAtMs === undefined ? '' : `until ${time(peer.leaseExpiresAtMs)}`,
+    peer.caughtUpInMs === undefined ? '' : `${(peer.caughtUpInMs / 1000).toFixed(1)} s`,
     `${peer.opsReceived} ops, ${bytes(peer.bytesReceived + peer.chunkBytesFetched)}`,
     `${peer.opsPushed} ops, ${bytes(peer.bytesPushed)}`,
   ];
