@@ -3,14 +3,7 @@
  * entity is, a removal that either site knows wins over presence, and nothing that only this site has is given up, unless the digest
  * that its own commits kept proves that the peer's state is what this site had.
  */
-import {
-  SkerryError,
-  type MetaKey,
-  type Op,
-  type Stamp,
-  type VersionPut,
-  type VersionVector,
-} from '../contracts/index.ts';
+import type { MetaKey, Op, Stamp, VersionPut, VersionVector } from '../contracts/index.ts';
 import type { Discrepancies } from './audit.ts';
 import { forgetBucket, saveBucket } from './bucket-state.ts';
 import type { CommitContext, Committer } from './committer.ts';

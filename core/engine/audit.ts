@@ -5,14 +5,7 @@
  */
 import { SkerryError, type MetaReader, type MetaStore, type VersionVector } from '../contracts/index.ts';
 import { keyEntities, readEntities, type CutEntity } from './cut-entities.ts';
-import {
-  digestEntities,
-  digestLeaves,
-  digestOf,
-  type DigestLeaves,
-  type EntityDigest,
-  type EntityPath,
-} from './digest-tree.ts';
+import { digestLeaves, digestOf, type DigestLeaves, type EntityDigest, type EntityPath } from './digest-tree.ts';
 import { isZero, toggled, type Digest } from './digest.ts';
 import { NO_COUNTS, addUp } from './heads.ts';
 import { bucketKey, bucketOf, bucketTombstoneKey, clockKey, registerKey } from './keys.ts';

@@ -5,7 +5,7 @@ import type { Healing, SoughtBytes } from './healing.ts';
 import { chunkKey } from './keys.ts';
 import { parseNode } from './manifest.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 
 export interface ChunkFinderDeps {
   readonly chunkStore: Pick<ChunkStore, 'read' | 'readNow'>;

@@ -3,7 +3,7 @@
  * alone: after a restart whoever reads them next finds them again.
  */
 import type { ChunkHash, Locator } from '../contracts/index.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 
 /** Records remembered; what is forgotten is found again by the next read. */
 const KNOWN_MAX = 65_536;

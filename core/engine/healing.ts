@@ -15,7 +15,8 @@ import type { Damage } from './damage.ts';
 import { chunkKey } from './keys.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
 import { findRecord } from './replica-chunks.ts';
-import type { ChunkMover, VersionRef } from './replica-types.ts';
+import type { ChunkMover } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 
 const RETRY_AFTER_MS = 5000;
 

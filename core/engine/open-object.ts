@@ -4,7 +4,7 @@ import type { MetaReader } from '../contracts/index.ts';
 import { totalSpan } from './manifest.ts';
 import type { ObjectReader } from './read-object.ts';
 import type { Reclaimer } from './reclaim.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 import { findObject, type FoundVersion } from './versions.ts';
 
 export interface OpenObjectDeps {

@@ -8,7 +8,7 @@ import { createBufferPool, type BufferPool } from './buffer-pool.ts';
 import { ChunkFinder, type ChunkFinderDeps } from './chunk-finder.ts';
 import type { SoughtBytes } from './healing.ts';
 import { totalSpan, walkRange, type Segment } from './manifest.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 
 export interface ReadRange {
   readonly manifest: Manifest;

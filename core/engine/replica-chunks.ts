@@ -9,7 +9,7 @@ import {
   type Stamp,
 } from '../contracts/index.ts';
 import { placeChunks } from './chunk-refs.ts';
-import type { Damage, DamagedBody } from './damage.ts';
+import type { Damage } from './damage.ts';
 import { KeyState } from './key-state.ts';
 import { completeKept, relocateBody } from './kept-version.ts';
 import {
@@ -174,11 +174,6 @@ function forget({ committer }: ReplicaDeps, stamps: readonly Stamp[]): Promise<v
 }
 
 const holdersOf = (hash: ChunkHash): MetaRange => ({ space: 'refs', ...tupleRange(refPrefix(hash)), limit: 1 });
-
-interface Relocation {
-  readonly body: DamagedBody;
-  readonly to: Locator;
-}
 
 async function storeChunks(deps: ReplicaDeps, chunks: readonly FetchedChunk[]): Promise<void> {
   const { chunkStore, committer, hashing, damage } = deps;

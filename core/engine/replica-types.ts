@@ -19,6 +19,9 @@ import type { ApplyOutcome, Committer } from './committer.ts';
 import type { Damage } from './damage.ts';
 import type { Reclaimer } from './reclaim.ts';
 import type { Visibility } from './records.ts';
+import type { VersionRef } from './version-ref.ts';
+
+export type { VersionRef };
 
 /** A consistent reading of what a site has applied. */
 export interface Cut {
@@ -54,12 +57,6 @@ export interface ApplyReport {
   readonly outcomes: readonly ApplyOutcome[];
   /** What this site covers now. */
   readonly vector: VersionVector;
-}
-
-export interface VersionRef {
-  readonly bucket: string;
-  readonly key: string;
-  readonly stamp: Stamp;
 }
 
 /** A version whose bytes are not all here. */

@@ -20,7 +20,7 @@ import { parseNode } from './manifest.ts';
 import { decodeRecord, type ChunkRow, type ConflictRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { findRecord } from './replica-chunks.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 import { scanPages } from './scan-pages.ts';
 
 export interface BytesDeps {

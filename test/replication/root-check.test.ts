@@ -28,7 +28,7 @@ async function withPair(use: (pair: Pair) => Promise<void>): Promise<void> {
   const logger: Logger = {
     ...silentLogger,
     error: (_: unknown, message: string) => void errors.push(message),
-  } as Logger;
+  };
   const edges = both(['waw', 'ber']);
   const peersOf = (site: string): string[] => edges.filter(([from]) => from === site).map(([, to]) => to);
   const waw = await joinEngine(cluster, 'waw', peersOf('waw'), { logger });

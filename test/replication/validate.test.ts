@@ -186,7 +186,7 @@ function world(): { readonly ops: readonly Op[]; readonly damages: Readonly<Reco
       'a version comes from nowhere': {
         entity: version('ghost', next),
         has: 'ours',
-        harm: async (s) => write(s, head('ghost'), (await s.get([head('v')]))[0] as Uint8Array),
+        harm: async (s) => write(s, head('ghost'), (await s.get([head('v')]))[0]),
       },
     },
   };
