@@ -24,8 +24,8 @@ import { ServedCall } from './served-call.ts';
 import { signAnswer } from './signature.ts';
 
 const NONCE_BYTES = 16;
-/** Of all request bodies that arrive or are worked on: room for the longest one, packed and unpacked. */
-const BODIES_MAX_BYTES = 2 * PAYLOAD_MAX_BYTES;
+/** Of all request bodies that arrive or are worked on, packed and unpacked: room for a dozen peers that push chunks. */
+const BODIES_MAX_BYTES = 3 * PAYLOAD_MAX_BYTES;
 const EMPTY = new Uint8Array(0);
 
 export type HttpTransportDeps = Pick<PluginDeps, 'clock' | 'timers' | 'random' | 'files' | 'logger'>;

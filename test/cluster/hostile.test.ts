@@ -29,7 +29,7 @@ import { CLUSTER_KEY, startCluster, type Cluster, type ClusterSite } from './clu
 const BUCKET = 'bucket';
 const MIB = 1024 * 1024;
 /** What a flood of some 3 GiB may add to the memory of the process: bodies in all their forms, and what the collector has not yet seen. */
-const GROWTH_MAX_BYTES = 256 * MIB;
+const GROWTH_MAX_BYTES = 320 * MIB;
 const NONE = new Uint8Array(0);
 
 async function memoryOf(site: ClusterSite, field: 'VmRSS' | 'VmHWM'): Promise<number> {
