@@ -53,15 +53,19 @@ async function referenced(reader: MetaReader): Promise<ReadonlyMap<Locator, stri
 
 /** Every held chunk has a row, every row a holder. */
 async function checkReferences(reader: MetaReader, hasAllBytes: boolean, fail: Fail): Promise<void> {
-  const held = new Set<string>();
-  for (const { key } of await scanAll(reader, 'refs'))
-    held.add(Buffer.from(key.subarray(0, key.indexOf(0))).toString('utf8'));
+  const held = new Map<string, readonly string[]>();
+  for (const { key } of await scanAll(reader, 'refs')) {
+    const [hash = '', owner = ''] = Buffer.from(key).toString('utf8').split('\0');
+    held.set(hash, [...(held.get(hash) ?? []), owner]);
+  }
   const stored = new Set<string>();
   for (const { key } of await scanAll(reader, 'chunks')) stored.add(Buffer.from(key).toString('utf8'));
   for (const hash of stored) if (!held.has(hash)) fail(`${hash} is kept and nobody holds it`);
   const unfetched = await unfetchedHashes(reader);
-  for (const hash of hasAllBytes ? held : [])
-    if (!stored.has(hash) && !unfetched.has(hash)) fail(`${hash} is held and not kept`);
+  const isUnfetched = (hash: string, owners: readonly string[]): boolean =>
+    unfetched.has(hash) || owners.every((owner) => owner.startsWith('n') && unfetched.has(owner.slice(1)));
+  for (const [hash, owners] of hasAllBytes ? held : [])
+    if (!stored.has(hash) && !isUnfetched(hash, owners)) fail(`${hash} is held and not kept`);
 }
 
 /**
@@ -76,7 +80,10 @@ async function unfetchedHashes(reader: MetaReader): Promise<ReadonlySet<string>>
 
 /** Rows of `refs` are those that versions, nodes and parts need, and no others. */
 async function checkHolders(reader: MetaReader, store: ChunkStore, fail: Fail): Promise<void> {
-  const wanted = await expectedRefs(reader, store);
+  const wanted = await expectedRefs(reader, store).catch((error: unknown) => {
+    fail(`what manifest nodes hold cannot be read: ${String(error)}`);
+  });
+  if (wanted === undefined) return;
   const stored = new Set((await scanAll(reader, 'refs')).map(({ key }) => Buffer.from(key).toString('latin1')));
   for (const row of wanted) if (!stored.has(row)) fail(`no row says that ${row.replace('\0', ' is held by ')}`);
   for (const row of stored)
