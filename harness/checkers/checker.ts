@@ -12,6 +12,8 @@ export interface SiteView {
   readonly clock: { wallMs(): number };
   /** Starts so far. */
   readonly boots: number;
+  /** Times that its disks were set back to a backup. */
+  readonly restores: number;
   /** Power cuts so far. */
   readonly crashes: number;
   readonly record: {

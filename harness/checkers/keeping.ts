@@ -7,7 +7,7 @@ import { leasePrefix, tombstonePrefix, tupleRange } from '../../core/engine/keys
 import type { LeaseRecord } from '../../core/engine/leases.ts';
 import { decodeRecord, type TombstoneRecord } from '../../core/engine/records.ts';
 import { stampDot } from '../../core/engine/stamp.ts';
-import { coversDot } from '../../core/engine/vector.ts';
+import { coversDot, joinVectors } from '../../core/engine/vector.ts';
 import type { Commit } from '../sim/site-record.ts';
 import type { Checker, SiteView, WorldView } from './checker.ts';
 import { scanAll } from './dump.ts';
@@ -85,9 +85,18 @@ const isGivenUp = ({ space, value }: Commit['writes'][number]): boolean =>
 function checkGivenUp({ writes, ops }: Commit, known: Rows, judged: SiteView, view: WorldView): void {
   const members = modelRegisters(judged.record.ops);
   const needed = view.sites
-    .filter(({ name, incarnation }) => members.get(`member\0${name}.${incarnation}`)?.isSet === true)
+    // who was set back lacks what it had reported: it becomes another origin
+    .filter(
+      ({ name, incarnation, restores }) =>
+        restores === 0 && members.get(`member\0${name}.${incarnation}`)?.isSet === true,
+    )
     .map(({ name, record }): readonly [string, VersionVector] => [name, record.vector]);
-  const leased = activeLeases(known, judged.clock.wallMs());
+  // renewed and trimmed in one commit: either may have come first
+  const wallMs = judged.clock.wallMs();
+  const renewed = new Map(activeLeases(withWrites(known, writes), wallMs));
+  const leased = activeLeases(known, wallMs).map(
+    ([peer, vector]) => [peer, joinVectors(vector, renewed.get(peer) ?? {})] as const,
+  );
   const check = (what: string, dot: Op['dot'], of: typeof needed): void => {
     for (const [who, vector] of of)
       if (!coversDot(vector, dot))
@@ -105,6 +114,13 @@ function checkGivenUp({ writes, ops }: Commit, known: Rows, judged: SiteView, vi
     check('the removal', stampDot(decodeRecord<TombstoneRecord>(tombstone).stamp), needed);
     view.mark('tombstone purged');
   }
+}
+
+function withWrites(known: Rows, writes: Commit['writes']): Rows {
+  const rows: Rows = new Map(known);
+  for (const { space, key, value } of writes)
+    if (space === 'peers' && value !== undefined) rows.set(`${space}/${Buffer.from(key).toString('latin1')}`, value);
+  return rows;
 }
 
 function activeLeases(known: Rows, wallMs: number): readonly (readonly [string, VersionVector])[] {

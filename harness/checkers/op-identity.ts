@@ -6,6 +6,10 @@ export function opIdentityChecker(): Checker {
   const contents = new Map<string, string>();
   return {
     name: 'op-identity',
+    onLost(ops) {
+      // whoever is set back may write them anew
+      for (const { dot } of ops) contents.delete(`${dot.origin}:${dot.seq}`);
+    },
     onCommit({ site, ops }, view) {
       for (const op of ops) {
         const id = `${op.dot.origin}:${op.dot.seq}`;

@@ -11,6 +11,9 @@ export function stampChecker(): Checker {
   const readings = new Map<string, string>();
   return {
     name: 'stamps',
+    onLost(ops) {
+      for (const { dot } of ops) newest.delete(dot.origin);
+    },
     onCommit({ site, ops, before }, view) {
       const self = `${site.name}.${site.incarnation}`;
       let hlc = before?.hlc ?? '';

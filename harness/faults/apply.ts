@@ -41,6 +41,15 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
       world.loses(site);
       await site.wipe();
       return startLater(fault.downMs);
+    case 'backUp':
+      if (await site.backUp()) world.mark('backup taken');
+      return;
+    case 'restore':
+      if (!site.hasBackup) return;
+      world.loses(site);
+      await site.restore(fault.isNoticed);
+      world.mark('backup restored');
+      return startLater(fault.downMs);
     case 'disk':
       site.faults.begin(fault.what, fault.rate);
       world.scheduler.after(fault.forMs, `ends ${fault.what}`, () => site.faults.end(fault.what));

@@ -11,6 +11,8 @@ export interface FaultOptions {
   readonly forMs: number;
   /** Sites may lose everything and catch up from the others. */
   readonly recovers: boolean;
+  /** Sites trim their oplogs: nobody can prove that a set back site has the same history, so that its start must notice. */
+  readonly trims: boolean;
   /** Frames may arrive damaged. */
   readonly corrupts: boolean;
 }
@@ -26,6 +28,8 @@ const EVERY_MS: Readonly<Record<FaultKind, number>> = {
   cut: 4000,
   link: 4000,
   wipe: 30_000,
+  backUp: 5000,
+  restore: 9000,
 };
 
 const DISK_FAULTS: Readonly<Record<DiskFaultKind, (draw: Draw) => number>> = {
@@ -40,6 +44,9 @@ const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 12_000] as
 export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
   const { seed, forMs } = options;
   const planned: PlannedFault[] = [];
+  const setBack = new Draw(seed, 'fault setting back');
+  // who is set back has to reach somebody before it writes on, or it makes a second history: nothing else goes wrong then
+  if (options.recovers && setBack.chance(0.15)) return planRestores(setBack, options);
   for (const kind of kindsOf(options)) {
     const draw = new Draw(seed, `fault ${kind}`);
     if (!draw.chance(0.5)) continue;
@@ -50,6 +57,21 @@ export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
     }
   }
   return planned.sort((a, b) => a.atMs - b.atMs);
+}
+
+function planRestores(draw: Draw, { sites, forMs, trims }: FaultOptions): readonly PlannedFault[] {
+  const site = draw.pick(sites);
+  const backUpMs = draw.between(200, forMs * 0.5);
+  const restoreMs = backUpMs + draw.between(100, forMs * 0.4);
+  return [
+    { id: 'backUp', atMs: backUpMs, fault: { kind: 'backUp', site } },
+    {
+      id: 'restore',
+      atMs: restoreMs,
+      // later than anything that is still on its way
+      fault: { kind: 'restore', site, downMs: draw.between(5000, 8000), isNoticed: draw.chance(0.4) || trims },
+    },
+  ];
 }
 
 function kindsOf({ links, recovers }: FaultOptions): readonly FaultKind[] {
@@ -75,6 +97,10 @@ function makeFault(kind: FaultKind, draw: Draw, { sites, links, corrupts }: Faul
       return { kind, site, survival, downMs };
     case 'crashAt':
       return { kind, site, point: draw.pick(CRASH_POINTS), nth: 1 + draw.below(6), survival, downMs };
+    case 'backUp':
+      return { kind, site };
+    case 'restore':
+      return { kind, site, downMs, isNoticed: true };
     case 'restart':
     case 'wipe':
       return { kind, site, downMs };

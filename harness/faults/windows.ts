@@ -40,6 +40,10 @@ export type Fault =
       readonly quality: LinkQuality;
       readonly forMs: number;
     }
+  /** A backup of the site is taken; where it is to be taken from later. */
+  | { readonly kind: 'backUp'; readonly site: string }
+  /** Its disks are what they were in the backup. `isNoticed`: the next start sees that they are a copy. */
+  | { readonly kind: 'restore'; readonly site: string; readonly downMs: number; readonly isNoticed: boolean }
   /** All disks of the site are lost. */
   | { readonly kind: 'wipe'; readonly site: string; readonly downMs: number };
 

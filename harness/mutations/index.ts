@@ -11,5 +11,6 @@ export const mutations: readonly Mutation[] = [
   ...engineMutations,
   ...mergeMutations,
   ...replicationMutations,
+  ...keepingMutations,
   ...spaceMutations,
 ];

@@ -61,13 +61,6 @@ export const keepingMutations: readonly Mutation[] = [
     'const gone = txn.scan(oldest).filter(({ key }) => seqOfRow(key) < 0 && last < 0);',
   ),
   inKeeping(
-    'gapSaysNothingNew',
-    'rule 14: a trimmed log answers "gap", never "nothing new"',
-    'engine/replica-ops.ts',
-    "if (seqOf(have, origin) < trimmedTo) return { kind: 'gap', origin, trimmedTo };",
-    "if (seqOf(have, origin) < trimmedTo) return { kind: 'ops', ops: [], more: false };",
-  ),
-  inKeeping(
     'snapshotVectorReadLater',
     'rule 15: vector and data are read in one transaction',
     'engine/snapshot.ts',

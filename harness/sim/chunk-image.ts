@@ -18,12 +18,14 @@ export interface ChunkImage {
   boot(boot: StoreBoot, deps: PluginDeps): ChunkStore;
   /** Power off: unsynced records survive with this probability each. The running boot has ended. */
   crash(survival: number): void;
+  /** As a backup has it; `undefined` for a make that cannot be copied. */
+  copy(): ChunkImage | undefined;
   /** What is on the disk now, without virtual time: for checkers. Nothing can be changed through it. */
   inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T>;
 }
 
 export async function createChunkImage(make: ChunkStoreMake, draw: Draw): Promise<ChunkImage> {
-  if (make === 'fs') return new FsChunkImage(draw);
+  if (make === 'fs') return new FsChunkImage(new SimDisk({ random: () => draw.unit() }));
   const store = new MemoryChunkStore({ capacityBytes: 0 });
   await store.open();
   return new MemoryChunkImage(store, draw);
@@ -52,6 +54,10 @@ class MemoryChunkImage implements ChunkImage {
     for (const set of [unsynced, doomed, freed]) set.clear();
   }
 
+  copy(): undefined {
+    return undefined;
+  }
+
   inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> {
     return look(lookedAt(this.#store, this.#volatile.freed));
   }
@@ -64,8 +70,14 @@ class FsChunkImage implements ChunkImage {
   #deps: PluginDeps | undefined;
   #running: ChunkStore | undefined;
 
-  constructor(draw: Draw) {
-    this.#disk = new SimDisk({ random: () => draw.unit() });
+  constructor(disk: SimDisk) {
+    this.#disk = disk;
+  }
+
+  copy(): ChunkImage {
+    const copy = new FsChunkImage(this.#disk.durableCopy());
+    copy.#deps = this.#deps && { ...this.#deps, files: copy.#disk };
+    return copy;
   }
 
   boot(boot: StoreBoot, deps: PluginDeps): ChunkStore {

@@ -80,6 +80,14 @@ export class DiskFile {
     apply(this.#current, change);
   }
 
+  /** What a snapshot of the disk has of it. */
+  durableCopy(): DiskFile {
+    const copy = new DiskFile();
+    copy.modifiedAtMs = this.modifiedAtMs;
+    for (const bytes of [copy.#current, copy.#durable]) bytes.write(this.#durable.view(), 0);
+    return copy;
+  }
+
   sync(): void {
     for (const change of this.#pending) apply(this.#durable, change);
     this.#pending = [];

@@ -182,6 +182,15 @@ export class SimDisk implements FileSystem {
     this.openCount = 0;
   }
 
+  /** What a snapshot of the disk has, taken while the machine runs: what is durable now. */
+  durableCopy(): SimDisk {
+    const copy = new SimDisk({ random: this.#random, capacityBytes: this.#capacityBytes, nowMs: this.nowMs });
+    for (const directory of this.#directories) copy.#directories.add(directory);
+    for (const [name, file] of this.#durableNames) copy.#durableNames.set(name, file.durableCopy());
+    copy.#names = new Map(copy.#durableNames);
+    return copy;
+  }
+
   /** Damage at rest. */
   flip(path: string, position: number, mask = 1): void {
     this.#existing(path).flip(position, mask);

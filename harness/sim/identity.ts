@@ -37,6 +37,15 @@ export class SimIdentity {
     this.#mint();
   }
 
+  /** What a backup has of it; call the result to put that back. */
+  saved(): () => void {
+    const [incarnation, missing] = [this.#incarnation, this.#missing];
+    return () => {
+      this.#incarnation = incarnation;
+      this.#missing = missing;
+    };
+  }
+
   /** For one boot. */
   directory(lane: Lane): DataDirectory {
     const write = (change: () => void): Promise<void> =>

@@ -54,9 +54,9 @@ export class MetaImage {
     return this.#store;
   }
 
-  /** A copy, as a backup takes it. */
-  async copy(): Promise<MetaImage> {
-    const copied = await MetaImage.create(this.#onCommit);
+  /** A copy, as a backup takes it; what is committed to it is told to `onCommit`. */
+  async copy(onCommit: OnCommit): Promise<MetaImage> {
+    const copied = await MetaImage.create(onCommit);
     for (const space of META_SPACES) {
       const rows = await this.#store.scan({ space, limit: COPY_ROWS });
       if (rows.length === COPY_ROWS) throw new Error(`${space} has too many rows to be copied at once`);

@@ -55,27 +55,34 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
   const clocksAreOff = draw.chance(0.5);
   const farAhead = draw.chance(0.12) ? draw.pick(names) : undefined;
   const keepsLittle = adapter.recovers && draw.chance(0.5);
+  const topology = draw.pick(['mesh', 'ring', 'star', 'chain'] as const);
+  const links = linksOf(topology, names);
+  const activeMs = draw.between(3000, 20_000);
+  const shared = { seed, sites: names, forMs: activeMs };
+  const faults = generateFaults({
+    ...shared,
+    links,
+    recovers: adapter.recovers,
+    trims: keepsLittle,
+    corrupts: adapter.speaksProtocol,
+  });
+  const setsBack = faults.some(({ fault }) => fault.kind === 'restore');
   const sites = names.map((name): SiteSetup => ({
     name,
     keepsLittle,
-    chunkStore: draw.chance(0.25) ? 'fs' : 'memory',
+    chunkStore: draw.chance(0.25) || setsBack ? 'fs' : 'memory',
     clock: {
       offsetMs: name === farAhead ? FAR_AHEAD_MS : clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
       driftPpm: clocksAreOff ? Math.round(draw.between(-500, 500)) : 0,
     },
   }));
-  const topology = draw.pick(['mesh', 'ring', 'star', 'chain'] as const);
-  const links = linksOf(topology, names);
-  const activeMs = draw.between(3000, 20_000);
-  const shared = { seed, sites: names, forMs: activeMs };
-  const faults = generateFaults({ ...shared, links, recovers: adapter.recovers, corrupts: adapter.speaksProtocol });
   const drains = keepsLittle && new Draw(seed, 'drains').chance(0.4);
   return {
     seed,
     sites,
     topology,
     links,
-    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol),
+    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol && !setsBack),
     steps: generateSteps({
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
@@ -86,7 +93,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     activeMs,
     settleMs: SETTLE_MS,
     // a wiped site's earlier self is a member until it is missed
-    drainMs: drains && !faults.some(({ fault }) => fault.kind === 'wipe') ? DRAIN_MS : 0,
+    drainMs: drains && !faults.some(({ fault }) => fault.kind === 'wipe' || fault.kind === 'restore') ? DRAIN_MS : 0,
   };
 }
 

@@ -20,7 +20,7 @@ import { DiskFaults, type CrashPoint } from './disk-faults.ts';
 import { SimDisk } from './disk.ts';
 import { SimIdentity } from './identity.ts';
 import { Lane } from './lane.ts';
-import { MetaImage } from './meta-image.ts';
+import { MetaImage, type OnCommit } from './meta-image.ts';
 import type { Network } from './network.ts';
 import { Draw } from './random.ts';
 import { simRuntime, type LogLine } from './runtime.ts';
@@ -90,6 +90,13 @@ interface Disks {
   readonly record: SiteRecord;
 }
 
+interface Backup {
+  readonly meta: MetaImage;
+  readonly chunks: ChunkImage;
+  readonly identify: () => void;
+  readonly recorded: () => SiteRecord;
+}
+
 interface Boot {
   readonly lane: Lane;
   readonly metaStore: MetaStore;
@@ -109,11 +116,14 @@ export class SimSite {
   onCrashPoint: (point: CrashPoint) => void = () => {};
   /** Boots so far. */
   boots = 0;
+  /** Times that its disks were set back. */
+  restores = 0;
   /** Power cuts so far; a clean stop is none. */
   crashes = 0;
   readonly #world: SiteWorld;
   readonly #setup: SiteSetup;
   #disks: Disks | undefined;
+  #backup: Backup | undefined;
   readonly #identity: SimIdentity;
   #boot: Boot | undefined;
 
@@ -225,6 +235,36 @@ export class SimSite {
     this.crash();
     this.#disks = await this.#freshDisks();
     this.#identity.forget();
+  }
+
+  /** A snapshot of all its disks. False where there is none to be had. */
+  async backUp(): Promise<boolean> {
+    const { meta, chunks, record } = this.#requireDisks();
+    const copied = chunks.copy();
+    if (copied === undefined) return false;
+    const frozen = await meta.copy(async () => {});
+    const [ops, clock, identify] = [record.ops.length, record.clock, this.#identity.saved()];
+    this.#backup = { meta: frozen, chunks: copied, identify, recorded: () => record.backup(ops, clock) };
+    return true;
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined;
+  }
+
+  /** Its disks are again what they were. `isNoticed`: the next start sees that they are a copy. */
+  async restore(isNoticed: boolean): Promise<void> {
+    if (this.#backup === undefined) throw new Error(`${this.name} has no backup`);
+    const { meta, chunks, identify, recorded } = this.#backup;
+    this.crash();
+    const copied = chunks.copy();
+    if (copied === undefined) throw new Error('a backup that cannot be copied');
+    const record = recorded();
+    const onCommit: OnCommit = (writes) => record.commit(writes, this.#world.scheduler.nowMs);
+    this.#disks = { meta: await meta.copy(onCommit), chunks: copied, record };
+    this.restores++;
+    identify();
+    if (isNoticed) this.#identity.copied();
   }
 
   /**

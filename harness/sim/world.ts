@@ -13,7 +13,7 @@ import { Network } from './network.ts';
 import type { Plan } from './plan.ts';
 import type { LogLine } from './runtime.ts';
 import { Scheduler } from './scheduler.ts';
-import type { Commit } from './site-record.ts';
+import { idOf, type Commit, type KnownOps } from './site-record.ts';
 import { SimSite, type SiteAdapter } from './site.ts';
 import type { Trace } from './trace.ts';
 
@@ -45,6 +45,7 @@ export class World {
   readonly #view: WorldView;
   /** Steps that are being done now. */
   readonly #running = new Set<string>();
+  readonly #known: KnownOps = new Map();
   #hasLostDisks = false;
 
   constructor(plan: Plan, adapter: SiteAdapter, trace: Trace) {
@@ -62,7 +63,7 @@ export class World {
       adapter,
       watcher: this,
       log: (line: LogLine) => this.#onLog(line),
-      known: new Map(),
+      known: this.#known,
     };
     this.sites = plan.sites.map((setup) => new SimSite(parts, setup));
     for (const site of this.sites) site.peers = peersOf(plan, site.name);
@@ -92,6 +93,7 @@ export class World {
     this.#hasLostDisks = true;
     const others = this.sites.filter((one) => one !== site);
     const lost = site.record.ops.filter(({ dot }) => !others.some(({ record }) => coversDot(record.vector, dot)));
+    for (const op of lost) this.#known.delete(idOf(op));
     for (const checker of this.#checkers) checker.onLost?.(lost);
   }
 

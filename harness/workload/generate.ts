@@ -19,6 +19,8 @@ const SIZES = [0, 1, 30, 48, 49, 127, 128, 129, 300, 1000, 2500, 6000] as const;
 const SETTINGS = ['cors', 'policy', 'tagging'] as const;
 /** Made with Object Lock, and versioned for good. */
 const LOCKED = 'locked';
+/** A body takes this long at most. */
+const STREAM_MAX_MS = 20_000;
 const KEY_IDS = ['key-a', 'key-b'] as const;
 
 const WEIGHTS: Readonly<Record<ClientOp['type'], number>> = {
@@ -152,15 +154,19 @@ class Mix {
 
   #put(on: { readonly bucket: string; readonly key: string }): ClientOp {
     const draw = this.#draw;
+    const pieceBytes = 1 + draw.below(400);
+    const pauseMs = draw.between(0, draw.chance(0.3) ? 150 : 20);
+    const body = this.#body();
     const stream = {
-      pieceBytes: 1 + draw.below(400),
-      pauseMs: draw.between(0, draw.chance(0.3) ? 150 : 20),
+      pieceBytes,
+      // slow, and yet done before everybody is to be at rest
+      pauseMs: Math.min(pauseMs, (STREAM_MAX_MS * pieceBytes) / Math.max(1, body.size)),
       breaksOff: draw.chance(0.2),
     };
     return {
       type: 'put',
       ...on,
-      body: this.#body(),
+      body,
       ...(draw.chance(0.15) ? { condition: draw.chance(0.5) ? 'absent' : 'current' } : {}),
       ...(draw.chance(0.2) ? { tag: `t${draw.below(9)}` } : {}),
       ...(draw.chance(0.25) ? { stream } : {}),
