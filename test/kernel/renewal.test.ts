@@ -52,7 +52,11 @@ async function started(spec: SiteSpec): Promise<Site> {
 const stop = (site: Site): Promise<void> => site.stop({ graceMs: 0 });
 
 /** waw wrote k1 and k2, was backed up, wrote k3 and k4, which ber has; then it was lost. */
-async function backedUpThenLost({ waw, ber, backup }: Pair): Promise<{ readonly peer: Site; readonly was: string }> {
+async function backedUpThenLost({
+  waw,
+  ber,
+  backup,
+}: Pair): Promise<{ readonly peer: Site; readonly was: string; readonly seq: number }> {
   const peer = await started(ber);
   let site = await started(waw);
   await site.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
@@ -63,9 +67,9 @@ async function backedUpThenLost({ waw, ber, backup }: Pair): Promise<{ readonly 
   site = await started(waw);
   for (const key of ['k3', 'k4']) await put(site, key);
   await until('ber has k4', has(peer, ['k1', 'k2', 'k3', 'k4']));
-  const { origin } = await site.status();
+  const { origin, vector } = await site.status();
   await stop(site);
-  return { peer, was: origin };
+  return { peer, was: origin, seq: vector[origin] ?? 0 };
 }
 
 async function bucketHas(site: Site, keys: readonly string[]): Promise<boolean> {
@@ -143,19 +147,23 @@ describe('a backup put back in place', () => {
 describe('the process ends in the middle', () => {
   test('behind the new incarnation: no write is accepted until the peer is back, over restarts', async () => {
     await withPair('waw', async (pair) => {
-      const { peer, was } = await backedUpThenLost(pair);
+      const { peer, was, seq } = await backedUpThenLost(pair);
       await stop(peer);
       await restoreInPlace(pair.backup, pair.waw.dataDir);
       const { runtime, close } = createNodeRuntime(memoryLogger().logger);
       const directory = await openDataDirectory({ path: pair.waw.dataDir, runtime, host: nodeHost });
-      await directory.renew(5);
+      await directory.renew(seq);
       directory.release();
       await close();
       for (let run = 0; run < 2; run++) {
         const site = await started(pair.waw);
-        await assert.rejects(put(site, 'early'), { code: 'Unavailable', message: /takes back from peers/ });
-        assert.deepEqual((await status(site)).takesBack, { [was]: 5 });
-        await stop(site);
+        try {
+          await assert.rejects(put(site, 'early'), { code: 'Unavailable', message: /takes back from peers/ });
+          assert.deepEqual((await status(site)).takesBack, { [was]: seq });
+          assert.match(site.health.ready().writesRefused ?? '', /takes back from peers/);
+        } finally {
+          await stop(site);
+        }
       }
       const again = await started(pair.ber);
       const site = await started(pair.waw);
