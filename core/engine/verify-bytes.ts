@@ -15,9 +15,24 @@ import {
 import { refuseAborted } from './audit.ts';
 import type { Damage } from './damage.ts';
 import type { Healing, SoughtBytes } from './healing.ts';
-import { bucketOf, chunkKey, headObjectKey, parseVersionKey } from './keys.ts';
+import {
+  bucketOf,
+  chunkKey,
+  headObjectKey,
+  parseTombstoneKey,
+  parseVersionKey,
+  tombstonePrefix,
+  tupleRange,
+} from './keys.ts';
 import { parseNode } from './manifest.ts';
-import { decodeRecord, type ChunkRow, type ConflictRecord, type HeadRecord, type VersionRecord } from './records.ts';
+import {
+  decodeRecord,
+  type ChunkRow,
+  type ConflictRecord,
+  type HeadRecord,
+  type TombstoneRecord,
+  type VersionRecord,
+} from './records.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { findRecord } from './replica-chunks.ts';
 import type { VersionRef } from './version-ref.ts';
@@ -93,6 +108,7 @@ class Verification {
     await this.#visit('heads', (bucket, row) => headObjectKey(bucket, row), recordsOfHead);
     await this.#visit('versions', (bucket, row) => parseVersionKey(bucket, row).key, one);
     await this.#visit('conflicts', (bucket, row) => parseVersionKey(bucket, row).key, recordsOfConflict);
+    await this.#visitRemoved();
     return {
       chunks: this.#chunks,
       bytes: this.#bytes,
@@ -152,6 +168,23 @@ class Verification {
           const bucket = bucketOf(row);
           const key = keyOf(bucket, row).toString('utf8');
           for (const record of recordsOf(value)) await this.#checkVersion({ bucket, key, stamp: record.stamp }, record);
+        }
+      } finally {
+        endRead();
+      }
+    }
+  }
+
+  /** Versions that were removed and that a lock may bring back. */
+  async #visitRemoved(): Promise<void> {
+    const range = { space: 'tombstones' as const, ...tupleRange(tombstonePrefix()), limit: PAGE };
+    for await (const rows of scanPages(this.#deps.reader, range)) {
+      const endRead = this.#deps.reclaimer.beginRead();
+      try {
+        for (const row of rows) {
+          const { kept } = decodeRecord<TombstoneRecord>(row.value);
+          const { bucket, key } = parseTombstoneKey(row.key);
+          if (kept) await this.#checkVersion({ bucket, key, stamp: kept.stamp }, kept);
         }
       } finally {
         endRead();

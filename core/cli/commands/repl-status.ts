@@ -31,7 +31,10 @@ const HEAD = [
 ];
 
 function statusText(status: ReplicationStatus): string {
-  const { peers, pending, fetch, conflicts = {} } = status;
+  const { peers, pending, fetch, integrity, conflicts = {} } = status;
+  const checks = Object.entries(integrity.peers).map(
+    ([site, { outcome, atMs }]) => `${site} ${outcome} at ${time(atMs)}`,
+  );
   const many = pending.atLeast ? ' or more' : '';
   const waiting = `${pending.versions}${many} versions, at most ${bytes(pending.bytes)}`;
   const counts = Object.entries(conflicts).map(([bucket, count]) => `${bucket} ${count}`);
@@ -44,6 +47,11 @@ function statusText(status: ReplicationStatus): string {
       ['pending', `${waiting}, the oldest for ${Math.round(pending.oldestSeconds)} s`],
       ['fetched', `${bytes(fetch.fetchedBytes)} in chunks, ${bytes(fetch.savedBytes)} were here already`],
       ['conflicts', counts.length === 0 ? 'none' : counts.join(', ')],
+      [
+        'bytes',
+        `${integrity.damagedChunks} damaged chunks found since the start, ${integrity.repairedChunks} repaired`,
+      ],
+      ['digests', checks.length === 0 ? 'not compared yet' : checks.join(', ')],
     ]),
     table(HEAD, peers.map(peerRow), 'no peers are configured'),
     ...problems,
@@ -52,6 +60,7 @@ function statusText(status: ReplicationStatus): string {
 }
 
 function alarms({
+  integrity,
   quarantine,
   fenced,
   evicted,
@@ -67,6 +76,9 @@ function alarms({
     ),
     ...Object.entries(takesBack).map(
       ([origin, seq]) => `takes back ops of ${origin}: ${vector[origin] ?? 0} of ${seq} are here`,
+    ),
+    ...Object.entries(integrity.peers).flatMap(([site, { outcome }]) =>
+      outcome === 'different' ? [`ANOTHER STATE at ${site} after the same ops: run skerry repl-validate at both`] : [],
     ),
     ...(writesRefused === undefined ? [] : [`WRITES ARE REFUSED: ${writesRefused}`]),
     ...(fenced === undefined ? [] : standing(fenced)),
