@@ -6,6 +6,10 @@ import type { ReplicationFact } from '../../core/replication/facts.ts';
 import { isSameTime } from '../../core/replication/handshake.ts';
 import { Callers } from '../../core/replication/callers.ts';
 import { DEFAULT_OPTIONS } from '../../core/replication/options.ts';
+import { noise } from '../engine/whole-site.ts';
+import { engines } from './fixtures/engine-cluster.ts';
+import { drive, type EngineSite } from './fixtures/engine-site.ts';
+import { equalEverywhere, settled } from './fixtures/settling.ts';
 
 describe('a peer vouches for a clock', () => {
   test('that is at most a quarter of the tolerated drift away, the way there and back included', () => {
@@ -68,5 +72,50 @@ describe('clones of one directory', () => {
     assert.equal(meet(B), false);
     pass(120_000);
     assert.equal(meet(B), true, 'the other one is gone');
+  });
+});
+
+describe('rule 11: an operator lets in what was stamped in the future', () => {
+  const AHEAD_MS = 300_000;
+
+  test('at each site that holds it: the op applies, the clock goes along, and what is written behind it arrives', async () => {
+    await using world = await engines('chain', 2);
+    const { cluster, sites } = world;
+    const [waw, ber] = sites as [EngineSite, EngineSite];
+    const { time } = cluster;
+    const held = (site: EngineSite) =>
+      drive(
+        cluster,
+        site.replication
+          .status()
+          .then(({ quarantine }) => quarantine.map(({ origin, reason, ops }) => [origin, reason, ops])),
+      );
+    time.wallOffsetMs = AHEAD_MS;
+    await assert.rejects(waw.put('future', noise(10, 1)), { code: 'ClockUntrusted' });
+    waw.engine.keeping.clockGuard.trust();
+    await waw.put('future', noise(10, 1));
+    time.wallOffsetMs = 0;
+    await time.run(1000);
+    assert.deepEqual(await held(ber), [[waw.replica.origin, 'clock', 1]]);
+    await assert.rejects(drive(cluster, ber.replication.release('lon.0123456789abcdef')), { code: 'NotFound' });
+
+    await drive(cluster, ber.replication.release(waw.replica.origin));
+    await time.run(30_000);
+    assert.equal(await ber.get('future'), noise(10, 1).toString('latin1'));
+    assert.deepEqual(await held(ber), []);
+    await ber.put('behind', noise(10, 2));
+    await time.run(1000);
+    assert.deepEqual(await held(waw), [[ber.replica.origin, 'clock', 1]], 'its wall clock does not believe it either');
+    await assert.rejects(waw.put('own', noise(10, 3)), {
+      code: 'ClockUntrusted',
+      message: /behind what this site has stamped/,
+    });
+
+    await drive(cluster, waw.replication.release(ber.replica.origin));
+    await time.run(30_000);
+    assert.equal(await waw.get('behind'), noise(10, 2).toString('latin1'));
+    await waw.put('own', noise(10, 3));
+    await settled(cluster, ...sites);
+    await equalEverywhere(...sites);
   });
 });
