@@ -16,7 +16,13 @@ export interface Health {
    * Ready for clients; otherwise one sentence of what it waits for. A site that serves reads and refuses writes, since its clock or its
    * past is in doubt, is ready and says why.
    */
-  ready(): { readonly ready: boolean; readonly reason?: string; readonly writesRefused?: string };
+  ready(): {
+    readonly ready: boolean;
+    readonly reason?: string;
+    readonly writesRefused?: string;
+    /** An empty site that takes in what its peers have: what it would answer clients now is wrong, so that they are refused. */
+    readonly joining?: true;
+  };
 }
 
 /** Who decides the writes of this site's clients. */

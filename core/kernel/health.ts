@@ -24,11 +24,12 @@ export function createHealth(): PhaseHealth {
   let phase: SitePhase = 'new';
   let waits: () => string | undefined = () => undefined;
   let refuses: () => string | undefined = () => undefined;
-  const reason = (): string | undefined => (phase === 'starting' ? waits() : undefined);
   return {
     live: () => phase === 'starting' || phase === 'ready' || phase === 'stopping',
     ready() {
-      if (phase !== 'ready') return { ready: false, reason: reason() ?? WAITS[phase] };
+      const joins = phase === 'starting' ? waits() : undefined;
+      if (joins !== undefined) return { ready: false, reason: joins, joining: true };
+      if (phase !== 'ready') return { ready: false, reason: WAITS[phase] };
       const writesRefused = refuses();
       return writesRefused === undefined ? { ready: true } : { ready: true, writesRefused };
     },

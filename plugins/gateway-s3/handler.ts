@@ -1,5 +1,5 @@
 /** The pipeline of one request: id, health, route, authenticate, authorise, run, answer, log. Nothing that is thrown gets past it. */
-import { isSkerryError } from '../../core/contracts/index.ts';
+import { isSkerryError, SkerryError } from '../../core/contracts/index.ts';
 import type { Health, Random } from '../../core/contracts/index.ts';
 import { authorizeOperation, isAllowed } from './authorize.ts';
 import { awaitToken, withToken } from './causality.ts';
@@ -13,6 +13,8 @@ import { route } from './router.ts';
 import { element, printable, xmlDocument } from './xml.ts';
 
 const SERVER = 'Skerry';
+/** How soon clients of a site that is being filled may ask again. */
+const JOINING_RETRY_MS = 2000;
 const HEALTH_PREFIX = '/-/health/';
 /** What nginx calls "client closed request": only ever seen in the log. */
 const STATUS_CLIENT_GONE = 499;
@@ -109,6 +111,8 @@ export class S3Handler {
 
   async #run(exchange: Exchange, trace: Trace): Promise<S3Response> {
     const services = this.#services;
+    const { joining, reason = 'the site takes in what its peers have' } = this.#health.ready();
+    if (joining) throw new SkerryError('Unavailable', reason, { details: { retryAfterMs: JOINING_RETRY_MS } });
     const headers = headerMap(exchange.rawHeaders);
     const request = new GatewayRequest(trace.id, exchange, headers, services.options.domains, services);
     trace.request = request;

@@ -115,6 +115,15 @@ describe('an empty site', () => {
       const stopped = await makeSite(directory, 'stopped', nobody, { joinWaitMs: 600_000 });
       const starting = stopped.start();
       while (!(stopped.health.ready().reason ?? '').startsWith('the site is empty')) await turn();
+      const [s3 = ''] = stopped.addresses();
+      const [listing, ready, live] = await Promise.all([
+        fetch(`${s3}/photos`),
+        fetch(`${s3}/-/health/ready`),
+        fetch(`${s3}/-/health/live`),
+      ]);
+      assert.deepEqual([listing.status, listing.headers.get('retry-after')], [503, '2']);
+      assert.deepEqual([ready.status, live.status], [503, 200]);
+      assert.match(await ready.text(), /^the site is empty/);
       await stopped.stop({ graceMs: 0 });
       await starting;
     });

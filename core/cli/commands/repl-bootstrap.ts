@@ -1,9 +1,10 @@
 /** `skerry repl-bootstrap`: takes a snapshot of a peer in place of its ops, and tells how it goes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SkerryError, type AdminService, type BootstrapStatus } from '../../contracts/index.ts';
+import { SkerryError, type AdminService } from '../../contracts/index.ts';
 import { withAdmin } from '../admin-access.ts';
 import { command, type MakeCommand } from '../command.ts';
-import { bytes, print, type GlobalOptions, type Result, type Terminal } from '../terminal.ts';
+import { print, type GlobalOptions, type Result, type Terminal } from '../terminal.ts';
+import { bootstrapText } from './repl-status.ts';
 
 interface BootstrapOptions extends GlobalOptions {
   readonly from?: string;
@@ -40,11 +41,11 @@ async function follow(
 ): Promise<Result> {
   let now = await admin.bootstrapFrom(from);
   let shown = '';
-  if (!wait) return { json: now, text: told(now) };
+  if (!wait) return { json: now, text: `snapshot ${bootstrapText(now)}` };
   while (now.state === 'running') {
     await sleep(POLL_MS);
     now = (await admin.replicationStatus()).bootstrap ?? now;
-    const line = told(now);
+    const line = `snapshot ${bootstrapText(now)}`;
     if (!json && line !== shown) terminal.err(line);
     shown = line;
   }
@@ -52,10 +53,5 @@ async function follow(
     throw new SkerryError('Unavailable', `the snapshot of ${now.from} broke off and is tried again: ${now.problem}`, {
       details: { ...now },
     });
-  return { json: now, text: told(now) };
-}
-
-function told({ from, state, entities, bytes: size, at }: BootstrapStatus): string {
-  const place = at === undefined || state === 'done' ? '' : `, at ${at}`;
-  return `snapshot of ${from}: ${state}, ${entities} entries, ${bytes(size)}${place}`;
+  return { json: now, text: `snapshot ${bootstrapText(now)}` };
 }

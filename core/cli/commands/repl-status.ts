@@ -1,5 +1,5 @@
 /** `skerry repl-status`: how far peers and this site are apart. */
-import type { Fenced, PeerStatus, ReplicationStatus } from '../../contracts/index.ts';
+import type { BootstrapStatus, Fenced, PeerStatus, ReplicationStatus } from '../../contracts/index.ts';
 import { withAdmin } from '../admin-access.ts';
 import { command, type MakeCommand } from '../command.ts';
 import { bytes, facts, print, table, time } from '../terminal.ts';
@@ -31,7 +31,7 @@ const HEAD = [
 ];
 
 function statusText(status: ReplicationStatus): string {
-  const { peers, pending, fetch, integrity, conflicts = {} } = status;
+  const { peers, pending, fetch, integrity, conflicts = {}, bootstrap } = status;
   const checks = Object.entries(integrity.peers).map(
     ([site, { outcome, atMs }]) => `${site} ${outcome} at ${time(atMs)}`,
   );
@@ -46,6 +46,7 @@ function statusText(status: ReplicationStatus): string {
       ['answers on', status.addresses.join(' ') || 'nothing: it only dials out'],
       ['pending', `${waiting}, the oldest for ${Math.round(pending.oldestSeconds)} s`],
       ['fetched', `${bytes(fetch.fetchedBytes)} in chunks, ${bytes(fetch.savedBytes)} were here already`],
+      ...(bootstrap === undefined ? [] : [['snapshot', bootstrapText(bootstrap)] as const]),
       ['conflicts', counts.length === 0 ? 'none' : counts.join(', ')],
       [
         'bytes',
@@ -57,6 +58,13 @@ function statusText(status: ReplicationStatus): string {
     ...problems,
     ...alarms(status),
   ].join('\n');
+}
+
+export function bootstrapText({ from, state, entities, bytes: size, at, problem, hint }: BootstrapStatus): string {
+  const place = at === undefined || state === 'done' ? '' : `, at ${at}`;
+  const trouble = problem === undefined ? '' : `; ${problem}`;
+  const advice = hint === undefined ? '' : ` (${hint})`;
+  return `of ${from}: ${state}, ${entities} entries, ${bytes(size)}${place}${trouble}${advice}`;
 }
 
 function alarms({
