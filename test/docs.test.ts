@@ -35,7 +35,16 @@ function calls(): ReadonlyMap<string, readonly string[]> {
 
 /** The leading words that are commands. */
 function commandOf(words: readonly string[]): readonly string[] {
-  const groups = new Set(['config', 'plugins', 'bucket', 'key', 'gc', 'repl-conflicts', 'repl-members']);
+  const groups = new Set([
+    'config',
+    'plugins',
+    'bucket',
+    'key',
+    'gc',
+    'repl-conflicts',
+    'repl-members',
+    'repl-quarantine',
+  ]);
   return words.slice(0, groups.has(words[0] ?? '') ? 2 : 1);
 }
 
