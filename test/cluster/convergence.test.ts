@@ -17,6 +17,8 @@ const PLACES = BUCKETS.flatMap((bucket) => Array.from({ length: 8 }, (_, i) => (
 /** How long each cluster is troubled, so that all together take more than three minutes; `SKERRY_CHAOS_MS` for another look. */
 const CHAOS_MS = Number(process.env['SKERRY_CHAOS_MS'] ?? 18_000);
 const HEAL_MS = 120_000;
+/** Writes that each site must have accepted meanwhile. */
+const ACKNOWLEDGED_MIN = 20;
 
 interface Case {
   readonly topology: Topology;
@@ -36,10 +38,10 @@ const CASES: readonly Case[] = [
   { topology: 'chain', count: 5 },
 ];
 
-async function chaos(cluster: Cluster, random: () => number, until: number): Promise<void> {
+async function chaos(cluster: Cluster, random: () => number, goesOn: () => boolean): Promise<void> {
   const links = [...cluster.links.values()];
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  while (performance.now() < until) {
+  while (goesOn()) {
     const kind = random();
     if (kind < 0.35) {
       const link = pick(links);
@@ -124,13 +126,16 @@ async function run(t: TestContext, options: Case): Promise<void> {
   try {
     await prepare(cluster, clients);
     const until = performance.now() + CHAOS_MS;
+    // a busy machine is troubled longer, until the workload has bitten
+    const goesOn = (): boolean =>
+      performance.now() < until || clients.some((client) => client.acknowledged.length < ACKNOWLEDGED_MIN);
     const writers = clients.map(async (client) => {
-      while (performance.now() < until) {
+      while (goesOn()) {
         await client.step(PLACES);
         await sleep(5 + random() * 20);
       }
     });
-    await Promise.all([chaos(cluster, random, until), ...writers]);
+    await Promise.all([chaos(cluster, random, goesOn), ...writers]);
     for (const link of cluster.links.values()) link.heal();
     await converged(cluster, clients);
     for (const client of clients) client.close();
@@ -142,7 +147,6 @@ async function run(t: TestContext, options: Case): Promise<void> {
     t.diagnostic(
       `${acknowledged.length} acknowledged writes, ${states[0]?.ops.length} ops, ${states[0]?.conflicts} conflicts open`,
     );
-    assert.ok(acknowledged.length > 20 * options.count, 'the workload must have bitten');
   } finally {
     for (const client of clients) client.close();
     await cluster.close();

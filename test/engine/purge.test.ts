@@ -102,7 +102,7 @@ describe('purging tombstones', () => {
       }),
       { numRuns: 200 },
     );
-    assert.ok(purged > 20, `the histories purged ${purged} tombstones`);
+    assert.ok(purged > 5, `the histories purged ${purged} tombstones`);
   });
 
   test('a snapshot of a site that purged brings back nothing, whoever merges it', async () => {
