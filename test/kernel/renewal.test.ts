@@ -217,3 +217,56 @@ describe('a copy of the directory somewhere else', () => {
     });
   });
 });
+
+describe('a clone that nothing tells from the original', () => {
+  const host = { ...nodeHost, identifyFile: () => ({ inode: '1' }) };
+  const quick = { replication: { longPollMs: 100 } };
+
+  test('both are refused by their peer, and neither accepts a write', async () => {
+    await withPair('waw', async ({ waw, ber, backup }) => {
+      const peer = await started(ber);
+      const first = await makeSite(waw, { host });
+      await first.start();
+      await first.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+      await put(first, 'k1');
+      await until('ber has k1', () => bucketHas(peer, ['k1']));
+      await stop(first);
+      await cp(waw.dataDir, backup, { recursive: true });
+      const original = await makeSite({ ...waw, ...quick }, { host });
+      const clone = await makeSite({ ...waw, ...quick, dataDir: backup }, { host });
+      await Promise.all([original.start(), clone.start()]);
+      try {
+        for (const site of [original, clone]) {
+          await until('it hears of the other', async () => site.health.ready().writesRefused !== undefined);
+          await assert.rejects(put(site, 'k2'), { code: 'Unavailable', message: /another process writes as waw/ });
+          assert.deepEqual(await keysOf(site), ['k1']);
+        }
+      } finally {
+        await Promise.all([stop(original), stop(clone), stop(peer)]);
+      }
+    });
+  });
+});
+
+describe('a site that was removed from the cluster', () => {
+  test('and has nothing that others lack goes on as a new origin', async () => {
+    await withPair('waw', async ({ waw, ber }) => {
+      const peer = await started(ber);
+      const site = await started({ ...waw, replication: { longPollMs: 100 } });
+      try {
+        await site.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+        await put(site, 'k1');
+        await until('ber has k1', () => bucketHas(peer, ['k1']));
+        const { origin: was } = await site.status();
+        await peer.services().admin.removeMember('waw');
+        await until('it is another', async () => (await site.status()).origin !== was);
+        await until('a write is accepted', accepts(site, 'k2'));
+        await until('ber has it', has(peer, ['k1', 'k2']));
+        await sameState(site, peer);
+      } finally {
+        await stop(site);
+        await stop(peer);
+      }
+    });
+  });
+});
