@@ -10,6 +10,7 @@ const SET_BACK = 'this site was restored or cloned: replication stands still';
 const OF_DAMAGE: ReadonlySet<string> = new Set([
   'a peer sent a chunk that is not what was asked for',
   'an op of another site was refused',
+  'bytes that came with ops are wrong: all left aside',
 ]);
 
 export function logChecker(): Checker {
