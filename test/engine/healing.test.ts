@@ -89,6 +89,33 @@ describe('a damaged chunk', () => {
     });
   });
 
+  test('counts as missing, so that a peer which comes by itself may bring it', async () => {
+    const [a, b] = await pair();
+    await using _ = a;
+    await using __ = b;
+    await put(a, 'k', LARGE);
+    await exchange(a, b);
+    const [row] = await b.metaStore.scan({ space: 'chunks', limit: 1 });
+    const hash = Buffer.from(row?.key as Uint8Array).toString();
+    rot(b, [decodeRecord<ChunkRow>(row?.value as Uint8Array).locator]);
+    assert.deepEqual(await b.engine.replica.missing([hash]), []);
+    await assert.rejects(b.engine.replica.readChunk(hash), { code: 'Corrupt' });
+    assert.deepEqual(await b.engine.replica.missing([hash]), [hash]);
+    const chunk = await a.engine.replica.readChunk(hash);
+    assert.ok(chunk);
+    await b.engine.replica.storeChunks([{ hash, ...chunk }]);
+    assert.deepEqual(await b.engine.replica.missing([hash]), []);
+    assert.deepEqual(await readAll(b.objects, 'k'), LARGE);
+  });
+
+  test('is not taken for healed because somebody says so', async () => {
+    await using site = await wholeSite(OPTIONS);
+    await put(site, 'k', SMALL);
+    rot(site, await locatorsOf(site));
+    site.engine.healing.useSupply({ fetch: async () => true });
+    await assert.rejects(readAll(site.objects, 'k'), { code: 'Unavailable' });
+  });
+
   test('is asked for once, however many readers need it, and an aborted one does not stop it', async () => {
     const [a, b] = await pair();
     await using _ = a;

@@ -8,7 +8,7 @@ import { digestLeaves, recount } from '../../core/engine/digest-tree.ts';
 import { conflictKey, digestKey, headKey, registerKey, versionKey } from '../../core/engine/keys.ts';
 import { decodeRecord, encodeRecord, type VersionRecord } from '../../core/engine/records.ts';
 import { bucketHistory, bucketSteps } from '../engine/bucket-histories.ts';
-import { spread } from '../engine/cut-support.ts';
+import { committerOf, spread } from '../engine/cut-support.ts';
 import { history, steps } from '../engine/histories.ts';
 import { lockHistory, lockSteps } from '../engine/lock-histories.ts';
 import { Author, applyInOrder, content, memoryStore } from '../engine/support.ts';
@@ -267,8 +267,27 @@ describe('rule 16: repl-validate', () => {
   test('while ops are under way nothing is said, and nothing repaired', async () => {
     const { ops } = world();
     const [ours, theirs] = [await storeAfter(ops), await storeAfter(ops.slice(0, -2))];
+    assert.equal((await validate(ours, peerOf(theirs))).peers[0]?.outcome, 'busy');
     const { peers, isSound } = await validate(ours, peerOf(theirs), { repair: true });
     assert.deepEqual([peers[0]?.outcome, peers[0]?.opsAhead, peers[0]?.opsBehind, isSound], ['busy', 2, 0, false]);
+  });
+
+  test('what a peer had at another vector is not taken', async () => {
+    const { ops } = world();
+    const [ours, theirs] = await pairAfter(ops);
+    const at = { kind: 'register', of: 'policy', id: 'p' } as const;
+    await write(ours, registerKey('policy', 'p'), undefined);
+    const { vector, entities } = await auditorOf(theirs).whole([at]);
+    const committer = committerOf(ours);
+    const auditor = auditorOf(ours, committer);
+    const repair = { at, theirs: entities, isProven: true };
+    assert.deepEqual(await auditor.repair({ ...repair, vector: { ...vector, 'z.0123456789abcdef': 1 } }), {
+      kind: 'busy',
+    });
+    assert.deepEqual(await rowsOf(ours, 'registers'), []);
+    assert.deepEqual(await auditor.repair({ ...repair, vector }), { kind: 'done', undecided: [] });
+    assert.equal((await rowsOf(ours, 'registers')).length, 1);
+    await committer.close();
   });
 
   test('a removal that either site knows wins over presence', async () => {
