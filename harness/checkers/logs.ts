@@ -11,6 +11,7 @@ const OF_DAMAGE: ReadonlySet<string> = new Set([
   'a peer sent a chunk that is not what was asked for',
   'an op of another site was refused',
   'bytes that came with ops are wrong: all left aside',
+  'bytes that came with ops are wrong: all left aside',
 ]);
 
 export function logChecker(): Checker {
