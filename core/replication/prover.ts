@@ -58,6 +58,8 @@ class HandshakeProver implements Prover {
   readonly #abort = new AbortController();
   readonly #verdict = Promise.withResolvers<Verdict>();
   readonly #unproven = new Set<SiteId>();
+  /** Callers that were asked for a proof. */
+  readonly #asked = new Set<SiteId>();
   #addresses: readonly string[] = [];
   #isSettled = false;
   #loops: readonly Promise<void>[] = [];
@@ -99,7 +101,10 @@ class HandshakeProver implements Prover {
     const protocol = negotiate(PROTOCOL, asked.protocol);
     const prove = await this.#lastDot();
     const knownSeq = seqOf(asked.vector, prove.origin);
-    if (asked.proof !== undefined) await this.#judge(from.site, prove, knownSeq, asked.proof);
+    // Who has the op comes back with it at once; who comes back without it does not have it any more.
+    const isAnswer = asked.proof !== undefined || prove.seq === 0 || this.#asked.has(from.site);
+    if (isAnswer) await this.#judge(from.site, prove, knownSeq, asked.proof);
+    this.#asked.add(from.site);
     yield codec.helloAnswer.encode({ ...(await this.#report()), protocol, ...(prove.seq === 0 ? {} : { prove }) });
   }
 
