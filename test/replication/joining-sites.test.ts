@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
+import type { BootstrapStatus } from '../../core/contracts/index.ts';
 import { createSite, loadConfig, type Site } from '../../core/index.ts';
 import { nodeFiles } from '../../core/kernel/runtime/files.ts';
+import { skerryFails, skerryJson } from '../cli/command.ts';
 import { noise } from '../engine/whole-site.ts';
 import { withDirectory } from '../kernel/fixtures/site.ts';
 
@@ -36,7 +38,6 @@ async function makeSite(directory: string, id: string, peers: readonly Peer[], o
         tombstoneGraceMs: 0,
         ...options,
       },
-      admin: { enabled: false },
       log: { level: 'silent' },
     },
     env: {},
@@ -63,19 +64,37 @@ async function get(site: Site, key: string): Promise<Buffer> {
   }
 }
 
+/** Whatever comes of the test, no site of it stays behind. */
+async function withSites(use: (directory: string, sites: Site[]) => Promise<void>): Promise<void> {
+  await withDirectory(async (directory) => {
+    const sites: Site[] = [];
+    try {
+      await use(directory, sites);
+    } finally {
+      for (const site of sites.reverse()) await site.stop({ graceMs: 0 });
+    }
+  });
+}
+
 const urlOf = async (site: Site): Promise<string> =>
   (await site.services().admin.replicationStatus()).addresses[0] ?? '';
 
 describe('an empty site', () => {
   test('takes the snapshot of a peer before it is ready, and says so; repl-bootstrap takes one again', async () => {
-    await withDirectory(async (directory) => {
+    await withSites(async (directory, sites) => {
       const hub = await makeSite(directory, 'hub', []);
+      sites.push(hub);
       await hub.start();
       await hub.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
       for (let i = 0; i < 120; i++) await put(hub, `key-${i}`, noise(500, i));
-      await put(hub, 'large', noise(3_000_000, 1));
+      await put(hub, 'large', noise(30_000, 1));
       const peers = [{ site: 'hub', url: await urlOf(hub) }];
-      const late = await makeSite(directory, 'late', peers, { snapshotMinOps: 100 });
+      const late = await makeSite(directory, 'late', peers, {
+        snapshotMinOps: 100,
+        // so that the snapshot is still on its way when everything else is open
+        receiveBytesPerSecond: 30_000,
+      });
+      sites.push(late);
       const reasons: (string | undefined)[] = [];
       const starting = late.start();
       for (let health = late.health.ready(); !health.ready; health = late.health.ready()) {
@@ -92,27 +111,27 @@ describe('an empty site', () => {
       // names are in; bytes are right behind
       while ((await late.services().admin.replicationStatus()).pending.versions > 0) await turn();
       assert.deepEqual(await get(late, 'key-119'), noise(500, 119));
-      assert.deepEqual(await get(late, 'large'), noise(3_000_000, 1));
+      assert.deepEqual(await get(late, 'large'), noise(30_000, 1));
 
-      await late.services().admin.bootstrapFrom();
-      while ((await late.services().admin.replicationStatus()).bootstrap?.state === 'running') await turn();
-      const again = (await late.services().admin.replicationStatus()).bootstrap;
-      assert.deepEqual([again?.state, again?.reason], ['done', 'operator']);
-      await assert.rejects(late.services().admin.bootstrapFrom('nobody'), { code: 'NotFound' });
-      await late.stop({ graceMs: 0 });
-      await hub.stop({ graceMs: 0 });
+      const where = { cwd: directory };
+      const at = ['--data-dir', join(directory, 'late')];
+      const again = await skerryJson<BootstrapStatus>(['repl-bootstrap', '--from', 'hub', ...at], where);
+      assert.deepEqual([again.from, again.reason, again.state], ['hub', 'operator', 'done']);
+      assert.equal((await skerryFails(['repl-bootstrap', '--from', 'nobody', ...at], where)).code, 'NotFound');
     });
   });
 
   test('works alone when no peer is within reach for a short while, and can be stopped before that', async () => {
-    await withDirectory(async (directory) => {
+    await withSites(async (directory, sites) => {
       const nobody = [{ site: 'hub', url: 'http://127.0.0.1:9' }];
       const alone = await makeSite(directory, 'alone', nobody, { joinWaitMs: 300 });
+      sites.push(alone);
       await alone.start();
       assert.deepEqual(alone.health.ready(), { ready: true });
       await alone.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
       await alone.stop({ graceMs: 0 });
       const stopped = await makeSite(directory, 'stopped', nobody, { joinWaitMs: 600_000 });
+      sites.push(stopped);
       const starting = stopped.start();
       while (!(stopped.health.ready().reason ?? '').startsWith('the site is empty')) await turn();
       const [s3 = ''] = stopped.addresses();
