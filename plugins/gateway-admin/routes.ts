@@ -204,7 +204,7 @@ async function startValidation({ admin, body }: Call): Promise<Answer> {
   const isNames = Array.isArray(peers) && peers.every((peer) => typeof peer === 'string');
   if (peers !== undefined && !isNames) throw wrong('peers must be a list of site ids');
   await admin.startValidation({
-    ...(peers === undefined ? {} : { peers: peers as readonly string[] }),
+    ...(peers === undefined ? {} : { peers }),
     ...(given['repair'] === undefined ? {} : { repair: flag(given, 'repair') }),
     ...(given['deep'] === undefined ? {} : { deep: flag(given, 'deep') }),
   });

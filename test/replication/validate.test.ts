@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 
-import type { MetaKey, MetaSpace, MetaStore, Op, OpBody } from '../../core/contracts/index.ts';
+import type { MetaKey, MetaSpace, MetaStore, Op, OpBody, VersionPut } from '../../core/contracts/index.ts';
 import { digestLeaves, recount } from '../../core/engine/digest-tree.ts';
 import { conflictKey, digestKey, headKey, registerKey, versionKey } from '../../core/engine/keys.ts';
 import { decodeRecord, encodeRecord, type VersionRecord } from '../../core/engine/records.ts';
@@ -76,8 +76,8 @@ interface Damage {
   readonly harm: (store: MetaStore) => Promise<void>;
 }
 
-/** A site with one of everything, and a way to harm each. */
-function world(): { readonly ops: readonly Op[]; readonly damages: Readonly<Record<string, Damage>> } {
+/** A site with one of everything. */
+function world() {
   const [a, b] = [new Author('a'), new Author('b')];
   const create = a.write(CREATE);
   b.see(create);
@@ -86,111 +86,91 @@ function world(): { readonly ops: readonly Op[]; readonly damages: Readonly<Reco
   const old = a.write(put('v', { nullVersion: false }));
   const next = a.write(put('v', { nullVersion: false }));
   const tagged = a.write(put('tagged'));
-  const tags = a.write({
-    type: 'version.setting',
-    bucket: 'bkt',
-    key: 'tagged',
-    target: tagged.stamp,
-    name: 'tags',
-    value: 't',
-  });
-  const marker: OpBody = {
-    type: 'version.put',
-    bucket: 'bkt',
-    key: 'm',
-    nullVersion: false,
-    marker: true,
-    owner: 'o',
-    modifiedAtMs: 1,
-  };
-  const gone = a.write(marker);
+  const setting = { bucket: 'bkt', key: 'tagged', target: tagged.stamp, name: 'tags', value: 't' } as const;
+  const tags = a.write({ type: 'version.setting', ...setting });
+  const { content: _, ...gone } = put('m', { nullVersion: false, marker: true }) as VersionPut;
+  const marker = a.write(gone);
   const policy = a.write({ type: 'policy.put', id: 'p', value: 1 });
   const cors = a.write({ type: 'bucket.setting', bucket: 'bkt', name: 'cors', value: 'c' });
-  const head = (key: string) => headKey('bkt', key);
-  const version = (key: string, { stamp }: Op) => ({ kind: 'version', bucket: 'bkt', key, stamp });
-  const bucket = { space: 'buckets' as const, key: Buffer.from('bkt') };
-  const isBoth = { has: 'both' as const };
   return {
-    ops: [create, lost, won, old, next, tagged, tags, gone, policy, cors],
-    damages: {
-      'a current version is lost': {
-        entity: version('tagged', tagged),
-        has: 'theirs',
-        harm: (s) => write(s, head('tagged'), undefined),
-      },
-      'a current version over an older one is lost': {
-        entity: version('v', next),
-        has: 'theirs',
-        harm: (s) => write(s, head('v'), undefined),
-      },
-      'an older version is lost': {
-        entity: version('v', old),
-        has: 'theirs',
-        harm: (s) => write(s, versionKey('bkt', 'v', old.stamp), undefined),
-      },
-      'a version that lost a conflict is lost': {
-        entity: version('torn', lost),
-        has: 'theirs',
-        harm: (s) => write(s, conflictKey('bkt', 'torn', lost.stamp), undefined),
-      },
-      'a delete marker is lost': {
-        entity: version('m', gone),
-        has: 'theirs',
-        harm: (s) => write(s, head('m'), undefined),
-      },
-      'an owner is altered': {
-        entity: version('v', next),
-        ...isBoth,
-        harm: (s) => alter(s, head('v'), (r) => ({ ...r, owner: 'x' })),
-      },
-      'content is altered': {
-        entity: version('tagged', tagged),
-        ...isBoth,
-        harm: (s) => alter(s, head('tagged'), (r) => ({ ...r, content: content('other') })),
-      },
-      'tags are lost': {
-        entity: version('tagged', tagged),
-        ...isBoth,
-        harm: (s) => alter(s, head('tagged'), ({ settings: _, ...r }) => r),
-      },
-      'tags are altered': {
-        entity: version('tagged', tagged),
-        ...isBoth,
-        harm: (s) => alter(s, head('tagged'), (r) => ({ ...r, settings: { tags: { value: 'x', stamp: tags.stamp } } })),
-      },
-      'an older version is altered': {
-        entity: version('v', old),
-        ...isBoth,
-        harm: (s) => alter(s, versionKey('bkt', 'v', old.stamp), (r) => ({ ...r, modifiedAtMs: 9 })),
-      },
-      'a bucket is lost': {
-        entity: { kind: 'bucket', bucket: 'bkt' },
-        has: 'theirs',
-        harm: (s) => write(s, bucket, undefined),
-      },
-      'a bucket is altered': {
-        entity: { kind: 'bucket', bucket: 'bkt' },
-        ...isBoth,
-        harm: (s) => alter(s, bucket, (r) => ({ ...r, owner: 'x' })),
-      },
-      'a register is lost': {
-        entity: { kind: 'register', of: 'policy', id: 'p' },
-        has: 'theirs',
-        harm: (s) => write(s, registerKey('policy', 'p'), undefined),
-      },
-      'a register is altered': {
-        entity: { kind: 'register', of: 'policy', id: 'p' },
-        ...isBoth,
-        harm: (s) => alter(s, registerKey('policy', 'p'), (r) => ({ ...r, value: 2 })),
-      },
-      'a version comes from nowhere': {
-        entity: version('ghost', next),
-        has: 'ours',
-        harm: async (s) => write(s, head('ghost'), (await s.get([head('v')]))[0]),
-      },
+    ops: [create, lost, won, old, next, tagged, tags, marker, policy, cors] as readonly Op[],
+    named: { lost, old, next, tagged, tags, marker },
+  };
+}
+
+const version = (key: string, { stamp }: Op) => ({ kind: 'version', bucket: 'bkt', key, stamp });
+const loses =
+  (key: MetaKey): Damage['harm'] =>
+  (store) =>
+    write(store, key, undefined);
+const alters =
+  (key: MetaKey, change: (record: VersionRecord) => object): Damage['harm'] =>
+  (store) =>
+    alter(store, key, change);
+
+function lostRows({ lost, old, next, tagged, marker }: ReturnType<typeof world>['named']): Record<string, Damage> {
+  const has = 'theirs' as const;
+  const oldRow = versionKey('bkt', 'v', old.stamp);
+  const bucket = { space: 'buckets' as const, key: Buffer.from('bkt') };
+  return {
+    'a current version is lost': { entity: version('tagged', tagged), has, harm: loses(headKey('bkt', 'tagged')) },
+    'a current version over an older one is lost': {
+      entity: version('v', next),
+      has,
+      harm: loses(headKey('bkt', 'v')),
+    },
+    'an older version is lost': { entity: version('v', old), has, harm: loses(oldRow) },
+    'a version that lost a conflict is lost': {
+      entity: version('torn', lost),
+      has,
+      harm: loses(conflictKey('bkt', 'torn', lost.stamp)),
+    },
+    'a delete marker is lost': { entity: version('m', marker), has, harm: loses(headKey('bkt', 'm')) },
+    'a bucket is lost': { entity: { kind: 'bucket', bucket: 'bkt' }, has, harm: loses(bucket) },
+    'a register is lost': {
+      entity: { kind: 'register', of: 'policy', id: 'p' },
+      has,
+      harm: loses(registerKey('policy', 'p')),
     },
   };
 }
+
+function alteredRows({ old, next, tagged, tags }: ReturnType<typeof world>['named']): Record<string, Damage> {
+  const has = 'both' as const;
+  const [v, taggedHead] = [headKey('bkt', 'v'), headKey('bkt', 'tagged')];
+  const bucket = { space: 'buckets' as const, key: Buffer.from('bkt') };
+  const inTagged = { entity: version('tagged', tagged), has };
+  const other = { tags: { value: 'x', stamp: tags.stamp } };
+  return {
+    'an owner is altered': { entity: version('v', next), has, harm: alters(v, (r) => ({ ...r, owner: 'x' })) },
+    'content is altered': { ...inTagged, harm: alters(taggedHead, (r) => ({ ...r, content: content('other') })) },
+    'tags are lost': { ...inTagged, harm: alters(taggedHead, ({ settings: _, ...r }) => r) },
+    'tags are altered': { ...inTagged, harm: alters(taggedHead, (r) => ({ ...r, settings: other })) },
+    'an older version is altered': {
+      entity: version('v', old),
+      has,
+      harm: alters(versionKey('bkt', 'v', old.stamp), (r) => ({ ...r, modifiedAtMs: 9 })),
+    },
+    'a bucket is altered': {
+      entity: { kind: 'bucket', bucket: 'bkt' },
+      has,
+      harm: alters(bucket, (r) => ({ ...r, owner: 'x' })),
+    },
+    'a register is altered': {
+      entity: { kind: 'register', of: 'policy', id: 'p' },
+      has,
+      harm: alters(registerKey('policy', 'p'), (r) => ({ ...r, value: 2 })),
+    },
+    'a version comes from nowhere': {
+      entity: version('ghost', next),
+      has: 'ours',
+      harm: async (store) => write(store, headKey('bkt', 'ghost'), (await store.get([v]))[0]),
+    },
+  };
+}
+
+/** Ways to harm that site, by name. */
+const DAMAGES = { ...lostRows(world().named), ...alteredRows(world().named) };
 
 describe('rule 16: repl-validate', () => {
   test('sites that hold the same are equal, and nothing is changed by a repair', async () => {
@@ -204,7 +184,7 @@ describe('rule 16: repl-validate', () => {
     );
   });
 
-  for (const [name, { entity, has, harm }] of Object.entries(world().damages))
+  for (const [name, { entity, has, harm }] of Object.entries(DAMAGES))
     test(`${name}: it is found here and at the peer, and put right where it happened`, async () => {
       const [ours, theirs] = await pairAfter(world().ops);
       await harm(ours);
@@ -219,7 +199,7 @@ describe('rule 16: repl-validate', () => {
     });
 
   test('what is wrong at the peer is reported, and left to it', async () => {
-    for (const [name, { entity, harm }] of Object.entries(world().damages)) {
+    for (const [name, { entity, harm }] of Object.entries(DAMAGES)) {
       const [ours, theirs] = await pairAfter(world().ops);
       await harm(theirs);
       // The peer's digest is as it was: only its entities differ, which it finds by itself.
