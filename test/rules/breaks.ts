@@ -4,7 +4,7 @@ export interface RuleBreak {
   readonly rule: number;
   /** Start of the name of the one test that must fail; unique in the rule's file. */
   readonly test: string;
-  /** Of harness/mutations: the simulator's or the rules' own. */
+  /** Of harness/mutations: the rules' own, or else the simulator's. */
   readonly mutation: string;
 }
 

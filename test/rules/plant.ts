@@ -4,6 +4,6 @@ import { plant } from '../../harness/mutations/loader.ts';
 import { ruleMutations } from '../../harness/mutations/rules.ts';
 
 const name = process.env['SKERRY_RULE_BREAK'];
-const mutation = [...mutations, ...ruleMutations].find((one) => one.name === name);
+const mutation = [...ruleMutations, ...mutations].find((one) => one.name === name);
 if (mutation === undefined) throw new RangeError(`no mutation is called ${name}`);
 plant(mutation);
