@@ -2,7 +2,7 @@
 import { SkerryError, type Hlc, type Origin, type SiteId, type VersionVector } from '../contracts/index.ts';
 import { hlcWallMs } from '../engine/hlc.ts';
 import { evicted, type MemberRegister } from '../engine/members.ts';
-import { originSite, stampDot } from '../engine/stamp.ts';
+import { originSite, stampDot, stampHlc } from '../engine/stamp.ts';
 import { coversDot, seqOf } from '../engine/vector.ts';
 import type { Watermark } from './protocol.ts';
 
@@ -14,6 +14,8 @@ export interface Standing {
   readonly registers: readonly MemberRegister[];
   /** A newcomer may bring data that is this old. */
   readonly admitMs: number;
+  /** It has met others: they go by what it reports, and it by what they do. */
+  readonly isReporting: boolean;
   readonly lastReport: (origin: Origin) => Watermark | undefined;
 }
 
@@ -27,45 +29,45 @@ export interface Applicant {
 }
 
 /**
- * `Conflict` to be thrown, or `undefined` for who may come in: members, who was let in before, and anybody where this site is new itself. Reason `evicted`: this origin was removed from the cluster. `not-a-member`:
- * it is new and brings data so old that some member may have forgotten removals that are newer.
+ * `Conflict` to be thrown, or `undefined` for who may come in: a member that has heard of another one, and before this site has met others
+ * whoever knows all members that it knows, since then it may be the newcomer itself. Reason `evicted`: this origin was removed from
+ * the cluster. `not-a-member`: it is new and brings data so old that some member may have forgotten removals that are newer.
  */
 export function refusal(own: Standing, other: Applicant): SkerryError | undefined {
   const register = own.registers.find(({ origin }) => origin === other.origin);
   if (register?.isMember === false) return evicted(other.origin, own.vector);
-  if (register !== undefined || own.lastReport(other.origin) !== undefined || isNew(own, other.vector))
-    return undefined;
-  const members = new Set(own.registers.filter(({ isMember }) => isMember).map(({ origin }) => origin));
-  const brought = Object.keys(other.vector).filter(
-    (origin) => !members.has(origin) && seqOf(other.vector, origin) > seqOf(own.vector, origin),
+  const tooOld = strangers(own, other, register).find(
+    (origin) => (other.firstOpMs?.[origin] ?? 0) < oldestMs(own, other, origin),
   );
-  const tooOld = brought.find((origin) => (other.firstOpMs?.[origin] ?? 0) < oldestMs(own, origin));
   return tooOld === undefined ? undefined : notAMember(other.site, tooOld);
 }
 
-/**
- * The oldest op of an unknown origin that is let in. While another incarnation of its site is a member nothing that is newer than the last
- * report of that one can have been forgotten.
- */
-function oldestMs({ hlc, admitMs, registers, lastReport }: Standing, newcomer: Origin): number {
-  const siblings = registers.filter(({ origin, isMember }) => isMember && originSite(origin) === originSite(newcomer));
-  const reported = siblings
-    .map(({ origin }) => lastReport(origin))
-    .map((report) => (report ? hlcWallMs(report.hlc) : 0));
-  return Math.min(hlcWallMs(hlc) - admitMs, ...reported);
+/** Origins of which it brings ops that we lack, and that need to be young. */
+function strangers(own: Standing, other: Applicant, register: MemberRegister | undefined): readonly Origin[] {
+  const members = own.registers.filter(({ isMember }) => isMember);
+  const others = members.filter(({ origin }) => origin !== own.origin && origin !== other.origin);
+  const isSeen = ({ stamp }: MemberRegister): boolean => coversDot(other.vector, stampDot(stamp));
+  if (!own.isReporting && others.every(isSeen)) return [];
+  const brought = Object.keys(other.vector).filter(
+    (origin) =>
+      seqOf(other.vector, origin) > seqOf(own.vector, origin) && !members.some((member) => member.origin === origin),
+  );
+  const isOneOfUs = register !== undefined && members.some((member) => member !== register && isSeen(member));
+  if (!isOneOfUs) return brought;
+  // It joined after the removal, not knowing of it, and let in who was removed: nobody waited for what that one wrote before.
+  return brought.filter((origin) => own.registers.some((one) => one.origin === origin && register.stamp > one.stamp));
 }
 
 /**
- * This site is alone; or no member is known to have heard of it, so that nobody can have gone by what it reported, and the other one
- * knows every member that it knows.
+ * The oldest op of a stranger that is let in. Whoever is a member since long may have let it in then. While an earlier incarnation of a
+ * newcomer's site is a member, nothing that is newer than the last report of that one can have been forgotten.
  */
-function isNew({ origin: own, registers, lastReport }: Standing, theirs: VersionVector): boolean {
-  const record = registers.find(({ origin }) => origin === own);
-  const others = registers.filter(({ origin, isMember }) => isMember && origin !== own);
-  const isHeardOf = others.some(
-    ({ origin }) => record !== undefined && coversDot(lastReport(origin)?.vector ?? {}, stampDot(record.stamp)),
-  );
-  return !isHeardOf && others.every(({ stamp }) => coversDot(theirs, stampDot(stamp)));
+function oldestMs({ hlc, admitMs, registers, lastReport }: Standing, { origin }: Applicant, stranger: Origin): number {
+  const register = registers.find((one) => one.origin === origin);
+  if (register !== undefined) return Math.min(hlcWallMs(hlc), hlcWallMs(stampHlc(register.stamp))) - admitMs;
+  const earlier = registers.filter((one) => one.isMember && originSite(one.origin) === originSite(stranger));
+  const reports = (stranger === origin ? earlier : []).map((one) => lastReport(one.origin)?.hlc);
+  return Math.min(hlcWallMs(hlc) - admitMs, ...reports.map((report) => (report ? hlcWallMs(report) : 0)));
 }
 
 function notAMember(site: SiteId, origin: Origin): SkerryError {

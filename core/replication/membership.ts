@@ -15,7 +15,7 @@ import {
 import { evicted, type MemberRegister } from '../engine/members.ts';
 import type { Replica } from '../engine/replica.ts';
 import { originSite } from '../engine/stamp.ts';
-import { seqOf } from '../engine/vector.ts';
+import { coversVector, seqOf } from '../engine/vector.ts';
 import { refusal, type Applicant } from './admission.ts';
 import type { EvictedFact } from './facts.ts';
 import type { ReplicationOptions } from './options.ts';
@@ -26,7 +26,7 @@ export interface MembershipDeps {
   readonly self: PeerIdentity;
   readonly replica: Pick<Replica, 'cut'>;
   readonly state: Pick<ReplicationState, 'memberRegisters' | 'join' | 'removeMembers'>;
-  readonly watermarks: Pick<Watermarks, 'lastReport'>;
+  readonly watermarks: Pick<Watermarks, 'lastReport' | 'isReporting' | 'begin'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options: ReplicationOptions;
@@ -87,6 +87,7 @@ export class Membership {
         hlc,
         registers: await state.memberRegisters(),
         admitMs: options.tombstoneGraceMs / 2,
+        isReporting: watermarks.isReporting(),
         lastReport: (origin) => watermarks.lastReport(origin),
       },
       other,
@@ -130,13 +131,14 @@ export class Membership {
   }
 
   /**
-   * Call it now and then while peers are in reach; `theirs` is what one of them has. Takes out earlier incarnations of this site:
+   * Call it now and then while peers are in reach; `theirs` is what one of them has: once we have it too, this site reports. Takes out earlier incarnations of this site:
    * when we have what the peer has of them, and nothing new was heard of them for so long that they are not alive elsewhere.
    */
-  async tend(theirs: VersionVector): Promise<void> {
+  async tend(theirs: VersionVector = {}): Promise<void> {
     await this.join();
-    const { self, state, replica, logger } = this.#deps;
+    const { self, state, replica, logger, watermarks } = this.#deps;
     const { vector } = await replica.cut();
+    if (Object.keys(theirs).length > 0 && coversVector(vector, theirs)) await watermarks.begin();
     const origins = earlier(self, await state.memberRegisters(), Object.keys(vector));
     const gone = origins.filter((origin) => this.#isSilent(origin) && seqOf(vector, origin) >= seqOf(theirs, origin));
     if (gone.length === 0) return;

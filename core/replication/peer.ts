@@ -232,9 +232,9 @@ export class Peer {
 
   async #gossip({ protocol, signal }: PushCall): Promise<void> {
     const { watermarks, membership } = this.#site;
+    await membership.tend(this.view.vector);
     const { marks } = await this.#calls.watermarks({ protocol, marks: await watermarks.report() }, signal);
     await watermarks.receive(marks);
-    await membership.tend(this.view.vector);
   }
 
   async #pushLoop(call: PushCall): Promise<void> {

@@ -209,7 +209,7 @@ export class Server {
     const { protocol, marks } = codec.watermarksMessage.decode(body);
     requireVersion(protocol);
     await watermarks.receive(marks);
-    await membership.tend(marks.find(({ origin }) => origin === from.origin)?.vector ?? {});
+    await membership.tend(marks.find(({ origin }) => origin === from.origin)?.vector);
     const answer: WatermarksMessage = { protocol, marks: await watermarks.report() };
     yield codec.watermarksMessage.encode(answer);
   }

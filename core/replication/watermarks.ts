@@ -33,7 +33,13 @@ export interface WatermarksDeps {
 
 export interface Watermarks {
   open(): Promise<void>;
-  /** Everything to tell a peer: our own report, unless we are bootstrapping, and what others reported. */
+  /**
+   * This site has had what a peer had: from now on it reports, and never stops to, over restarts. Others go by that, so it lets in no
+   * newcomer with old data any more. While it is bootstrapping nothing happens.
+   */
+  begin(): Promise<void>;
+  isReporting(): boolean;
+  /** Everything to tell a peer: our own report, unless we have not begun or are bootstrapping, and what others reported. */
   report(): Promise<readonly Watermark[]>;
   /** Takes in what a peer tells. A clock from the future is not let in (rule 11). */
   receive(marks: readonly Watermark[]): Promise<void>;
@@ -52,6 +58,7 @@ class Board implements Watermarks {
   readonly #reports = new Map<Origin, Reports>();
   /** Origins that were removed and of which nothing is kept. */
   readonly #dropped = new Set<Origin>();
+  #isReporting = false;
 
   constructor(deps: WatermarksDeps) {
     this.#deps = deps;
@@ -59,16 +66,30 @@ class Board implements Watermarks {
 
   async open(): Promise<void> {
     const { vector } = await this.#deps.replica.cut();
-    for (const mark of await this.#deps.state.loadWatermarks()) this.#take(mark, vector);
+    for (const mark of await this.#deps.state.loadWatermarks())
+      if (mark.origin === this.#deps.replica.origin) this.#isReporting = true;
+      else this.#take(mark, vector);
   }
 
   async report(): Promise<readonly Watermark[]> {
     const { state, replica } = this.#deps;
     await this.#dropRemoved();
     const others = [...this.#reports.values()].map(({ latest }) => latest);
-    if (state.bootstrapping()) return others;
+    if (!this.#isReporting || state.bootstrapping()) return others;
     const { hlc, vector } = await state.tick();
     return [{ origin: replica.origin, hlc, vector }, ...others];
+  }
+
+  async begin(): Promise<void> {
+    const { state, replica } = this.#deps;
+    if (this.#isReporting || state.bootstrapping()) return;
+    const { hlc, vector } = await state.tick();
+    await state.saveWatermarks([{ origin: replica.origin, hlc, vector }]);
+    this.#isReporting = true;
+  }
+
+  isReporting(): boolean {
+    return this.#isReporting;
   }
 
   async receive(marks: readonly Watermark[]): Promise<void> {
@@ -82,7 +103,7 @@ class Board implements Watermarks {
 
   async frontier(): Promise<Frontier | undefined> {
     const { replica, state } = this.#deps;
-    if (state.bootstrapping()) return undefined;
+    if (!this.#isReporting || state.bootstrapping()) return undefined;
     const { hlc, vector }: Cut = await replica.cut();
     const covered = new Map<Origin, Watermark>();
     for (const [origin, reports] of this.#reports) {

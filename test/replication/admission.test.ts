@@ -31,14 +31,11 @@ const standing = (...registers: readonly MemberRegister[]): Standing => ({
   hlc: formatHlc(NOW_MS, 0),
   registers: [register(OWN), ...registers],
   admitMs: ADMIT_MS,
-  lastReport: (origin) => reports.find((report) => report.origin === origin),
+  isReporting: true,
+  lastReport: (origin) => (origin === LON_BEFORE ? REPORT : undefined),
 });
 
-/** ber has heard of us. */
-const reports: readonly Watermark[] = [
-  { origin: BER, hlc: formatHlc(NOW_MS - 1, 0), vector: { [OWN]: 1 } },
-  { origin: LON_BEFORE, hlc: formatHlc(NOW_MS - 10 * ADMIT_MS, 0), vector: {} },
-];
+const REPORT: Watermark = { origin: LON_BEFORE, hlc: formatHlc(NOW_MS - 10 * ADMIT_MS, 0), vector: {} };
 
 const lon = (given: Partial<Applicant> = {}): Applicant => ({
   site: 'lon',
@@ -54,11 +51,24 @@ const reasonOf = (own: Standing, other: Applicant): unknown => refusal(own, othe
 describe('admission', () => {
   const cluster = standing(register(BER));
 
-  test('a member comes in whatever it brings, a removed one never', () => {
-    assert.equal(refusal(standing(register(BER), register(LON)), aged(1000 * ADMIT_MS)), undefined);
+  test('a member that has heard of others comes in whatever it brings, a removed one never', () => {
+    const joined = standing(register(BER), register(LON));
+    const old = 1000 * ADMIT_MS;
+    for (const known of [BER, OWN])
+      assert.equal(refusal(joined, aged(old, { [LON]: 3, nyc: 1, [known]: 1 })), undefined);
+    assert.equal(refusal(joined, aged(old)), undefined, 'its own ops');
+    const bridge = aged(old, { [LON]: 3, 'nyc.0000000000000001': 1 });
+    assert.equal(reasonOf(joined, bridge), 'not-a-member', 'it has met a stranger before it met us');
+    const carrying = aged(old, { [LON]: 3, [OWN]: 1, [LON_BEFORE]: 5 });
+    const late: MemberRegister = { ...register(LON), stamp: makeStamp(formatHlc(NOW_MS, 0), LON, 1) };
+    const removed = standing(register(BER), late, register(LON_BEFORE, false));
+    assert.equal(reasonOf(removed, carrying), 'not-a-member', 'it let in who was removed');
+    const sinceBefore: MemberRegister = { ...register(LON), stamp: makeStamp(formatHlc(NOW_MS - 2000, 0), LON, 1) };
+    const before = standing(register(BER), sinceBefore, register(LON_BEFORE, false));
+    assert.equal(refusal(before, carrying), undefined, 'and could, while stability waited for it');
     assert.equal(reasonOf(standing(register(BER), register(LON, false)), aged(0)), 'evicted');
-    assert.equal(reasonOf(standing(register(LON, false)), lon({ vector: {} })), 'evicted', 'alone too');
     const own = standing(register(LON, false));
+    assert.equal(reasonOf(own, lon({ vector: {} })), 'evicted', 'alone too');
     assert.deepEqual(refusal(own, lon())?.details['vector'], own.vector);
   });
 
@@ -79,18 +89,14 @@ describe('admission', () => {
     assert.equal(reasonOf(wasRemoved, aged(old, { [LON_BEFORE]: 5 })), 'not-a-member', 'what it had not shipped');
   });
 
-  test('where this site is new itself anybody is let in, and so is who was let in before', () => {
-    assert.equal(refusal(standing(), lon()), undefined, 'two that were alone');
-    assert.equal(refusal(standing(register(BER, false)), lon()), undefined, 'all others were removed');
-    const unheard = [{ origin: BER, hlc: formatHlc(NOW_MS, 0), vector: { [BER]: 3 } }];
-    const lastReport = (of: readonly Watermark[]) => (origin: Origin) => of.find((report) => report.origin === origin);
-    const joining = { ...cluster, lastReport: lastReport(unheard) };
-    assert.equal(refusal(joining, lon({ vector: { [LON]: 3, [BER]: 1 } })), undefined, 'it knows ber, and ber not us');
-    assert.equal(reasonOf(joining, lon()), 'not-a-member', 'it knows nobody');
-    const before = [...reports, { origin: LON, hlc: formatHlc(NOW_MS, 0), vector: {} }];
-    assert.equal(refusal({ ...cluster, lastReport: lastReport(before) }, lon()), undefined);
-    const copied = { ...lon(), vector: { [LON]: 3, [BER]: 3, [OWN]: 5 } };
-    assert.equal(reasonOf(cluster, copied), 'not-a-member', 'an old copy of a member knows us all, and is no member');
+  test('before this site has met others who knows all that it knows is let in, and not after', () => {
+    assert.equal(refusal({ ...standing(), isReporting: false }, lon()), undefined, 'two that were alone');
+    const joining = { ...cluster, isReporting: false };
+    const knowing = lon({ vector: { [LON]: 3, [BER]: 3, [OWN]: 5 } });
+    assert.equal(refusal(joining, knowing), undefined, 'it is new itself');
+    assert.equal(reasonOf(joining, lon()), 'not-a-member', 'both are new');
+    assert.equal(reasonOf(cluster, knowing), 'not-a-member', 'an old copy of a member knows all, and is no member');
+    assert.equal(reasonOf(standing(register(BER, false)), lon()), 'not-a-member', 'what it forgot, ber may remember');
   });
 
   test('the next incarnation of a member may be as old as the last report of the one before', () => {

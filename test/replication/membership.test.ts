@@ -345,7 +345,7 @@ describe('an earlier incarnation', () => {
         ...fixedMembers(() => [replica.origin, ghost]),
         removeMembers: async (origins) => void removed.push(...origins),
       },
-      watermarks: { lastReport: () => undefined },
+      watermarks: { lastReport: () => undefined, isReporting: () => true, begin: async () => undefined },
       clock: cluster.time.clock,
       logger: silentLogger,
       options: DEFAULT_OPTIONS,
@@ -386,6 +386,7 @@ describe('a newcomer', () => {
     const waw = await boot(cluster, 'waw', ['ber'], options);
     const ber = await boot(cluster, 'ber', ['waw'], options);
     await settled(cluster, waw, ber);
+    await gossiped(cluster);
     return { cluster, waw, ber, stores };
   }
 

@@ -117,7 +117,7 @@ describe('the stable frontier', () => {
 
 describe('watermarks', () => {
   test('those of an origin that was removed are forgotten, once, and not let in again', async () => {
-    const { marks, time, store, removed } = rig();
+    const { marks, time, store, removed } = await rig();
     await marks.receive([mark(at(time, 1), {})]);
     assert.equal(marks.lastReport(BER)?.hlc, at(time, 1));
     removed.push(BER);
@@ -130,31 +130,35 @@ describe('watermarks', () => {
     assert.deepEqual([store.size, marks.lastReport(BER)], [0, undefined]);
   });
 
-  function rig(saved: readonly Watermark[] = []) {
+  async function rig(saved: readonly Watermark[] = []) {
     const time = new VirtualTime();
     const replica = new ModelReplica('waw', { wallMs: () => time.clock.wallMs() });
     const store = new Map(saved.map((mark) => [mark.origin, mark]));
+    const own: Watermark[] = [];
     const flags = { bootstrapping: false };
     const removed: Origin[] = [];
     const state: ReplicationState = {
       tick: () => replica.cut(),
       letIn: () => Promise.reject(new Error('a model lets nothing in')),
-      loadWatermarks: async () => [...store.values()],
-      saveWatermarks: async (marks) => marks.forEach((mark) => store.set(mark.origin, mark)),
+      loadWatermarks: async () => [...store.values(), ...own],
+      saveWatermarks: async (marks) =>
+        marks.forEach((mark) => (mark.origin === replica.origin ? own.push(mark) : store.set(mark.origin, mark))),
       forgetPeers: async (origins) => origins.forEach((origin) => store.delete(origin)),
       ...fixedMembers(() => [replica.origin, BER]),
       memberRegisters: async () => registersOf([replica.origin, BER], removed),
       bootstrapping: () => flags.bootstrapping,
     };
     const deps = { replica, state, clock: time.clock, logger: silentLogger, maxClockDriftMs: 60_000, peers: [] };
-    return { time, replica, store, flags, removed, deps, marks: createWatermarks(deps) };
+    const marks = createWatermarks(deps);
+    await marks.begin();
+    return { time, replica, store, flags, removed, deps, marks };
   }
   const BER = 'ber.0123456789abcdef';
   const mark = (hlc: Hlc, vector: VersionVector): Watermark => ({ origin: BER, hlc, vector });
   const at = (time: VirtualTime, ms: number): Hlc => formatHlc(time.clock.wallMs() + ms, 0);
 
   test('a report counts once we have what it tells of, and the one before counts until then', async () => {
-    const { marks, time, replica } = rig();
+    const { marks, time, replica } = await rig();
     replica.put('k', []);
     await marks.receive([mark(at(time, 1), replica.vector)]);
     const first = await marks.frontier();
@@ -169,7 +173,7 @@ describe('watermarks', () => {
   });
 
   test('one from the future is not let in, nor one that is older, nor one of ourselves (rule 11)', async () => {
-    const { marks, time, replica, store } = rig();
+    const { marks, time, replica, store } = await rig();
     await marks.receive([mark(at(time, 61_000), {}), { origin: replica.origin, hlc: at(time, 0), vector: {} }]);
     assert.deepEqual(store, new Map());
     await marks.receive([mark(at(time, 5), {})]);
@@ -177,8 +181,33 @@ describe('watermarks', () => {
     assert.deepEqual([...store.values()], [mark(at(time, 5), {})]);
   });
 
+  test('this site reports nothing and calls nothing stable before it has had what a peer had, and always after', async () => {
+    const { deps, time, replica } = await rig();
+    const own: Watermark[] = [];
+    const state: ReplicationState = {
+      ...deps.state,
+      loadWatermarks: async () => own,
+      saveWatermarks: async (marks) => void own.push(...marks.filter(({ origin }) => origin === replica.origin)),
+    };
+    const marks = createWatermarks({ ...deps, state });
+    await marks.open();
+    await marks.receive([mark(at(time, 1), {})]);
+    assert.deepEqual(
+      [marks.isReporting(), (await marks.report()).length, await marks.frontier()],
+      [false, 1, undefined],
+    );
+    await marks.begin();
+    assert.deepEqual([marks.isReporting(), (await marks.report()).length], [true, 2]);
+    assert.ok(await marks.frontier());
+    const again = createWatermarks({ ...deps, state });
+    await again.open();
+    assert.equal(again.isReporting(), true);
+    await again.begin();
+    assert.equal(own.length, 1, 'which is recorded once');
+  });
+
   test('they are remembered over a restart', async () => {
-    const first = rig();
+    const first = await rig();
     first.replica.put('k', []);
     await first.marks.receive([mark(at(first.time, 1), first.replica.vector)]);
     const again = createWatermarks(first.deps);
@@ -190,7 +219,7 @@ describe('watermarks', () => {
   });
 
   test('rule 15: a site that bootstraps reports nothing of itself and calls nothing stable', async () => {
-    const { marks, time, flags, replica } = rig();
+    const { marks, time, flags, replica } = await rig();
     await marks.receive([mark(at(time, 1), {})]);
     assert.deepEqual(
       (await marks.report()).map(({ origin }) => origin),
