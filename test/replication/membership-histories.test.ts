@@ -62,11 +62,9 @@ class ModelSite {
   readonly membership: Membership;
   /** Stamps of what it does not remember any more, and of which op. */
   readonly forgotten: Op[] = [];
-  readonly #nowMs: () => number;
   #ticked: Hlc = '';
 
   constructor(name: string, incarnation: number, nowMs: () => number) {
-    this.#nowMs = nowMs;
     this.replica = new ModelReplica(name, { wallMs: nowMs, incarnation: String(incarnation).padStart(16, '0') });
     const marks = new Map<Origin, Watermark>();
     const state: ReplicationState = {
@@ -187,9 +185,9 @@ class World {
   /** A removed site comes back as another origin, if it is told that others have all its ops. */
   async #renew(index: number, before: ModelSite): Promise<void> {
     const { origin, vector } = before.replica;
-    const others = this.sites.filter((one) => one !== undefined && one !== before);
-    const known = others.some((one) => coversDot(one?.replica.vector ?? {}, { origin, seq: vector[origin] ?? 0 }));
-    const removed = await Promise.all(others.map((one) => one?.isRemoved(origin)));
+    const others = this.sites.flatMap((one) => (one === undefined || one === before ? [] : [one]));
+    const known = others.some((one) => coversDot(one.replica.vector, { origin, seq: vector[origin] ?? 0 }));
+    const removed = await Promise.all(others.map((one) => one.isRemoved(origin)));
     if (!known || !removed.includes(true)) return;
     const ops = await before.ops();
     this.#boot(index);
