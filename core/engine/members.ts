@@ -230,7 +230,7 @@ async function listMembers({ reader, self }: MembersDeps): Promise<readonly Memb
   const recorded = new Map(registers.map((register) => [register.origin, register]));
   const origins = new Set([...recorded.keys(), ...Object.keys(vector)]);
   return [...origins].toSorted().map((origin): MemberInfo => {
-    const report = reports.get(origin);
+    const report = origin === self.origin ? undefined : reports.get(origin);
     return {
       site: originSite(origin),
       origin,

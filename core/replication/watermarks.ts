@@ -3,7 +3,7 @@
  * it waits until we have them, and the one before counts until then, so that a busy site's frontier moves too.
  */
 import type { Clock, Logger, Origin, SiteId } from '../contracts/index.ts';
-import { hlcWallMs } from '../engine/hlc.ts';
+import { HLC_ZERO, hlcWallMs } from '../engine/hlc.ts';
 import type { Cut, Replica } from '../engine/replica.ts';
 import { coversVector } from '../engine/vector.ts';
 import type { Watermark } from './protocol.ts';
@@ -83,8 +83,8 @@ class Board implements Watermarks {
   async begin(): Promise<void> {
     const { state, replica } = this.#deps;
     if (this.#isReporting || state.bootstrapping()) return;
-    const { hlc, vector } = await state.tick();
-    await state.saveWatermarks([{ origin: replica.origin, hlc, vector }]);
+    // That there is one is what counts: what it says is known at any time.
+    await state.saveWatermarks([{ origin: replica.origin, hlc: HLC_ZERO, vector: {} }]);
     this.#isReporting = true;
   }
 
