@@ -1,6 +1,5 @@
 /** What replication tells the owner of the site: facts that somebody must know or act upon. */
-import type { Evicted, Fenced, Origin, SiteId, VersionVector } from '../contracts/index.ts';
-import type { Held } from './quarantine.ts';
+import type { Evicted, Fenced, Origin, Quarantined, SiteId, VersionVector } from '../contracts/index.ts';
 
 export type ReplicationFact =
   /**
@@ -31,6 +30,9 @@ export type ReplicationFact =
       readonly origin: Origin;
       readonly trimmedTo: number;
     };
+
+/** What is remembered of ops that wait; how many there are is told by peers. */
+export type Held = Omit<Quarantined, 'ops'>;
 
 export type EvictedFact = Extract<ReplicationFact, { readonly kind: 'evicted' }>;
 export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;

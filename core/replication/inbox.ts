@@ -22,8 +22,8 @@ import { hlcWallMs } from '../engine/hlc.ts';
 import type { ApplyReport, Replica, WireOp } from '../engine/replica.ts';
 import { stampHlc } from '../engine/stamp.ts';
 import { coversDot, seqOf } from '../engine/vector.ts';
-import type { OnFact } from './facts.ts';
-import { Quarantine, type Held } from './quarantine.ts';
+import type { Held, OnFact } from './facts.ts';
+import { Quarantine } from './quarantine.ts';
 
 /** Ops of one transaction. */
 const BATCH_MAX_OPS = 512;

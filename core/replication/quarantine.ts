@@ -1,15 +1,12 @@
 /** Origins whose next op cannot be applied now. Others go on; nothing is skipped: the vector stays where it is. */
 import type { Clock, Origin, Quarantined, Stamp } from '../contracts/index.ts';
-import type { OnFact } from './facts.ts';
+import type { Held, OnFact } from './facts.ts';
 
 /** However the clock is set later, an op is tried again after this. */
 const RETRY_MAX_MS = 60_000;
 const RETRY_MIN_MS = 100;
 /** Origins remembered; more would be somebody making them up. */
 const ORIGINS_MAX = 1024;
-
-/** As it is remembered: how many ops wait is told by peers. */
-export type Held = Omit<Quarantined, 'ops'>;
 
 export interface Hold {
   readonly origin: Origin;

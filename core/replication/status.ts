@@ -13,9 +13,9 @@ import type { Replica } from '../engine/replica.ts';
 import { originSite, stampDot, stampHlc } from '../engine/stamp.ts';
 import { seqOf } from '../engine/vector.ts';
 import type { Callers } from './callers.ts';
+import type { Held } from './facts.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { PeerView } from './peer-view.ts';
-import type { Held } from './quarantine.ts';
 
 /** Versions counted at most. */
 export const PENDING_COUNT_MAX = 1000;

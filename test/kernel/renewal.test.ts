@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { Site } from '../../core/index.ts';
 import { openDataDirectory } from '../../core/kernel/data-directory.ts';
@@ -90,7 +91,7 @@ const accepts = (site: Site, key: string) => async (): Promise<boolean> => {
 async function sameState(a: Site, b: Site): Promise<void> {
   await until('equal vectors', async () => {
     const [x, y] = [(await a.status()).vector, (await b.status()).vector];
-    return JSON.stringify(Object.entries(x).sort()) === JSON.stringify(Object.entries(y).sort());
+    return isDeepStrictEqual(x, y);
   });
 }
 

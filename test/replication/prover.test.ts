@@ -40,6 +40,7 @@ async function prove(
   dials: 'waw' | 'ber',
 ): Promise<{ prover: Prover; verdict: () => Verdict | undefined }> {
   await cluster.join({ site: 'ber', replica: ber, peers: dials === 'ber' ? ['waw'] : [] });
+  const { clock, timers } = cluster.time;
   const transport = new MemoryTransport(cluster.hub);
   await transport.open();
   const prover = createProver({
@@ -47,7 +48,7 @@ async function prove(
     transport,
     self: { site: 'waw', origin: waw.origin },
     peers: dials === 'waw' ? [{ site: 'ber', url: 'memory://hub/ber' }] : [],
-    ports: { ...cluster.time, random: seededRandom(1), logger: silentLogger },
+    ports: { clock, timers, random: seededRandom(1), logger: silentLogger },
   });
   await prover.open();
   let verdict: Verdict | undefined;
