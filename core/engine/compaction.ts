@@ -8,14 +8,16 @@ import {
   type ChunkHash,
   type Locator,
   type Logger,
+  type MetaKey,
   type MetaStore,
   type SpaceAmount,
   type StoredRecord,
 } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { relocateBody } from './kept-version.ts';
-import { chunkKey, headKey, tombstoneKey, versionKey } from './keys.ts';
+import { chunkKey, tombstoneKey, versionKey } from './keys.ts';
 import { heldVersions, ownBody, type HeldVersion } from './live.ts';
+import { readsOfKey } from './op-reads.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 
@@ -143,10 +145,11 @@ async function readBytes(
   }
 }
 
-function rowsOf({ record, owner }: Move) {
+/** All that a move surely reads: what is not declared makes the whole group decide anew. */
+function rowsOf({ record, owner }: Move): readonly MetaKey[] {
   if (!owner) return [chunkKey(record.hash)];
   const { bucket, key, stamp } = owner;
-  return [headKey(bucket, key), versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)];
+  return [...readsOfKey(bucket, key), versionKey(bucket, key, stamp), tombstoneKey(bucket, key, stamp)];
 }
 
 type Context = Parameters<typeof relocateBody>[0];

@@ -6,7 +6,7 @@
 import { isSkerryError, type Clock, type KeyRef, type Logger, type MetaReader } from '../contracts/index.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import type { Conflicts } from './conflicts.ts';
-import { conflictKey, loserKey, loserPrefix, tupleRange } from './keys.ts';
+import { conflictKey, loserKey, loserPrefix, tombstoneKey, tupleRange } from './keys.ts';
 import { conflictLosers } from './live.ts';
 import { isLocked } from './locks.ts';
 import { decodeRecord, type ConflictRecord, type LoserRecord } from './records.ts';
@@ -136,6 +136,7 @@ async function removeDue(deps: ConflictRetentionDeps, signal: AbortSignal): Prom
 const readsOfLoser = ({ bucket, key, stamp }: VersionRef) => [
   ...readsOfKey(bucket, key),
   conflictKey(bucket, key, stamp),
+  tombstoneKey(bucket, key, stamp),
   loserKey(stamp),
 ];
 
