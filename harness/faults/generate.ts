@@ -39,6 +39,9 @@ const DISK_FAULTS: Readonly<Record<DiskFaultKind, (draw: Draw) => number>> = {
   metaFails: (draw) => draw.between(0.05, 0.3),
 };
 
+/** Where removals are forgotten soon, sites meet before anything goes wrong: who writes alone for long is not let in (decision 27). */
+const JOIN_MS = 3000;
+
 const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 12_000] as const;
 
 export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
@@ -52,7 +55,11 @@ export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
     if (!draw.chance(0.5)) continue;
     const everyMs = EVERY_MS[kind] * draw.between(0.4, 2);
     let nth = 0;
-    for (let atMs = draw.between(300, everyMs); atMs < forMs; atMs += draw.between(0.2, 1.8) * everyMs) {
+    for (
+      let atMs = draw.between(300, everyMs) + (options.trims ? JOIN_MS : 0);
+      atMs < forMs;
+      atMs += draw.between(0.2, 1.8) * everyMs
+    ) {
       planned.push({ id: `${kind}${nth++}`, atMs, fault: makeFault(kind, draw, options) });
     }
   }

@@ -42,7 +42,7 @@ const NAMES = ['waw', 'ber', 'lis', 'osl', 'rom'] as const;
 /** "120 simulated seconds after healing for up to five sites at a one-second poll". */
 const SETTLE_MS = 120_000;
 /** More than what was removed is remembered for (the adapter's), by clocks that were ahead too, and a few passes. */
-const DRAIN_MS = 45_000;
+const DRAIN_MS = 70_000;
 /** More than other sites let in (MAX_CLOCK_DRIFT_MS). */
 const FAR_AHEAD_MS = 9000;
 

@@ -9,7 +9,7 @@ import { MAX_CLOCK_DRIFT_MS, runningEngine, startEngine } from './engine-adapter
 import type { SiteAdapter, SitePorts } from './site.ts';
 
 /** Removals are forgotten soon. */
-const GRACE_MS = 20_000;
+const GRACE_MS = 40_000;
 
 /** Small pages and short waits, so that rare paths are taken within seconds. */
 const OPTIONS: Partial<ReplicationOptions> = {
