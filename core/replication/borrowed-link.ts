@@ -43,7 +43,11 @@ export class BorrowedLink implements PeerLink {
     }
   }
 
-  async *call(name: string, body: Uint8Array, signal = new AbortController().signal): AsyncGenerator<Uint8Array> {
+  async *call(
+    name: string,
+    body: Uint8Array,
+    signal: AbortSignal = new AbortController().signal,
+  ): AsyncGenerator<Uint8Array> {
     if (this.#isClosed) throw lost();
     const id = ++this.#lastId;
     const running: Running = { deliveries: [], arrived: new Wakeup(this.#timers) };
