@@ -17,7 +17,6 @@ describe('gc', () => {
       await skerryJson(['bucket', 'create', 'photos'], where);
       const plan = await skerryJson<GcPlan>(['gc', 'plan'], where);
       assert.deepEqual([plan.garbage.orphans.records, plan.missing.count, plan.damaged.count], [0, 0, 0]);
-      assert.ok(plan.ops.records > 0, 'the log of ops is counted');
       const before = await skerryJson<{ gc: { intervalMs: number; last?: GcReport } }>(['status'], where);
       assert.deepEqual([before.gc.intervalMs, before.gc.last], [86_400_000, undefined]);
       const report = await skerryJson<GcReport>(['gc', 'run'], where);
@@ -30,6 +29,9 @@ describe('gc', () => {
   });
 
   test('does the same on the data of a stopped site, in words', async () => {
+    // a running site gathers ops for up to a second before they are in the log next to the data
+    const { ops } = await skerryJson<GcPlan>(['gc', 'plan'], where);
+    assert.ok(ops.records > 0, 'the log of ops is counted');
     const plan = await skerry(['gc', 'plan'], where);
     assert.deepEqual([plan.code, plan.stderr], [0, '']);
     assert.match(plan.stdout, /^stored +[\d.]+ .*\nlive +0 records, 0 B\n/);
