@@ -104,15 +104,21 @@ function checkWrite(
   if (settings !== undefined && nullVersion === isEnabled)
     fail(`null version: ${nullVersion}, versioning enabled: ${isEnabled}`);
   if (call.op.type !== 'put' || call.op.condition === undefined) return;
-  // a version whose bytes are still on their way here is one that the site's clients do not see
-  const home = op.dot.origin;
-  const arrived = before.filter(({ dot, body }) => dot.origin === home || body.type !== 'version.put');
   const wantsNone = call.op.condition === 'absent';
-  const holds = [before, arrived].some((ops) => {
+  const holds = whatClientsMaySee(before, op.dot.origin).some((ops) => {
     const current = modelKey(ops, bucket, key).live[0];
     return (current === undefined || current.put.marker) === wantsNone;
   });
   if (!holds) fail(`its condition (${call.op.condition}) did not hold`);
+}
+
+/** Versions of other sites whose bytes are still on their way are ones that clients do not see: none, or some of the last ones. */
+function whatClientsMaySee(ops: readonly Op[], home: string): readonly (readonly Op[])[] {
+  const mayWait = ops.filter(({ dot, body }) => dot.origin !== home && body.type === 'version.put' && !body.marker);
+  return Array.from({ length: mayWait.length + 1 }, (_, from) => {
+    const waiting = new Set(mayWait.slice(from));
+    return ops.filter((op) => !waiting.has(op));
+  });
 }
 
 function targetOf({ op }: CallRecord): { readonly bucket: string; readonly key: string } | undefined {
