@@ -217,6 +217,7 @@ export function generateSteps(options: WorkloadOptions): readonly ClientStep[] {
   // some seeds come in bursts, so that requests overlap; others one by one
   const burstiness = draw.unit();
   const twins = sites.length > 1 && draw.chance(0.3) ? draw.between(0, 0.5) : 0;
+  const duels = new Draw(seed, 'duels');
   let atMs = 200;
   for (let i = 0; i < steps; i++) {
     atMs += draw.chance(burstiness) ? draw.between(0, 3) : draw.between(0, (2 * forMs) / (steps * (1.05 - burstiness)));
@@ -224,6 +225,12 @@ export function generateSteps(options: WorkloadOptions): readonly ClientStep[] {
     made.push(step);
     // the same, at the same moment, elsewhere: what clocks cannot tell apart
     if (draw.chance(twins)) made.push({ ...step, id: `t${i}`, site: draw.pick(sites) });
+    const { op } = step;
+    // a removal of what is being locked, elsewhere: neither sees the other
+    if (op.type === 'lock' && sites.length > 1 && duels.chance(0.5)) {
+      const { bucket, key, pick } = op;
+      made.push({ ...step, id: `r${i}`, site: duels.pick(sites), op: { type: 'deleteVersion', bucket, key, pick } });
+    }
   }
   return made;
 }
