@@ -27,8 +27,12 @@ export interface SiteView {
   readonly keepsLittle: boolean;
   readonly meta: { readonly reader: MetaReader };
   readonly chunks: { inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> };
-  /** Disk failures that it met so far. */
-  readonly faults: { readonly met: number };
+  readonly faults: {
+    /** Disk failures that it met so far. */
+    readonly met: number;
+    /** Records whose bytes changed at rest so far. */
+    readonly rotten: number;
+  };
 }
 
 export interface WorldView {

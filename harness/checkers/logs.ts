@@ -6,6 +6,11 @@ const TORN = 'damage lies before good records';
 
 /** What a site says whose disks were set back to a backup, unnoticed, when a peer knows better. */
 const SET_BACK = 'this site was restored or cloned: replication stands still';
+/** What a site says of records that bit rot was made under. */
+const OF_ROT: ReadonlySet<string> = new Set([
+  'stored bytes are damaged or gone',
+  'a damaged chunk was not given to a peer',
+]);
 /** What a site says when a frame was changed on its way. */
 const OF_DAMAGE: ReadonlySet<string> = new Set([
   'a peer sent a chunk that is not what was asked for',
@@ -22,6 +27,7 @@ export function logChecker(): Checker {
       const judged = view.sites.find(({ name }) => site.startsWith(`${name}/`));
       if (view.network.met.corrupted > 0 && OF_DAMAGE.has(message)) return;
       if (message === SET_BACK && (judged?.restores ?? 0) > 0) return;
+      if (OF_ROT.has(message) && (judged?.faults.rotten ?? 0) > 0) return;
       if ((judged?.faults.met ?? 0) > 0 || (message === TORN && (judged?.crashes ?? 0) > 0)) return;
       const cause = (fields as { readonly err?: unknown }).err;
       view.fail(

@@ -1,4 +1,5 @@
 /** All planted bugs. */
+import { bytesMutations } from './bytes.ts';
 import { engineMutations } from './engine.ts';
 import { keepingMutations } from './keeping.ts';
 import { mergeMutations } from './merge.ts';
@@ -13,4 +14,5 @@ export const mutations: readonly Mutation[] = [
   ...replicationMutations,
   ...keepingMutations,
   ...spaceMutations,
+  ...bytesMutations,
 ];

@@ -3,13 +3,15 @@
  * was not synced, and may bring back what was freed. Two makes: the memory plugin with the losses added here, and the
  * file plugin on the simulated disk, which loses by itself.
  */
-import type { ChunkStore, PluginDeps } from '../../core/contracts/index.ts';
+import type { ChunkStore, Locator, PluginDeps } from '../../core/contracts/index.ts';
+import { segmentName } from '../../plugins/chunks-fs/segment.ts';
 import { FsChunkStore } from '../../plugins/chunks-fs/store.ts';
-import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
+import { parseLocator } from '../../plugins/chunks-fs/locator.ts';
 import { BootedChunkStore, lookedAt, type Volatile } from './booted-chunk-store.ts';
 import { SimDisk } from './disk.ts';
 import type { StoreBoot } from './meta-image.ts';
 import type { Draw } from './random.ts';
+import { RottingChunkStore } from './rotting-chunk-store.ts';
 
 export type ChunkStoreMake = 'memory' | 'fs';
 
@@ -18,6 +20,8 @@ export interface ChunkImage {
   boot(boot: StoreBoot, deps: PluginDeps): ChunkStore;
   /** Power off: unsynced records survive with this probability each. The running boot has ended. */
   crash(survival: number): void;
+  /** A byte of this record's data changes where it lies. False for a record without data. */
+  rot(locator: Locator, draw: Draw): boolean;
   /** As a backup has it; `undefined` for a make that cannot be copied. */
   copy(): ChunkImage | undefined;
   /** What is on the disk now, without virtual time: for checkers. Nothing can be changed through it. */
@@ -26,17 +30,17 @@ export interface ChunkImage {
 
 export async function createChunkImage(make: ChunkStoreMake, draw: Draw): Promise<ChunkImage> {
   if (make === 'fs') return new FsChunkImage(new SimDisk({ random: () => draw.unit() }));
-  const store = new MemoryChunkStore({ capacityBytes: 0 });
+  const store = new RottingChunkStore({ capacityBytes: 0 });
   await store.open();
   return new MemoryChunkImage(store, draw);
 }
 
 class MemoryChunkImage implements ChunkImage {
-  readonly #store: MemoryChunkStore;
+  readonly #store: RottingChunkStore;
   readonly #draw: Draw;
   readonly #volatile: Volatile = { unsynced: new Set(), doomed: new Set(), freed: new Set() };
 
-  constructor(store: MemoryChunkStore, draw: Draw) {
+  constructor(store: RottingChunkStore, draw: Draw) {
     this.#store = store;
     this.#draw = draw;
   }
@@ -52,6 +56,11 @@ class MemoryChunkImage implements ChunkImage {
     // the memory plugin frees before its promise resolves: nothing is to be waited for
     void this.#store.free([...lost, ...gone]);
     for (const set of [unsynced, doomed, freed]) set.clear();
+  }
+
+  rot(locator: Locator): boolean {
+    this.#store.rot(locator);
+    return true;
   }
 
   copy(): undefined {
@@ -89,6 +98,16 @@ class FsChunkImage implements ChunkImage {
   crash(survival: number): void {
     this.#running = undefined;
     this.#disk.crash(survival);
+  }
+
+  rot(locator: Locator, draw: Draw): boolean {
+    const place = parseLocator(locator);
+    if (place === undefined) throw new Error(`${locator} is no locator of this store`);
+    const { segment, offset, headerLength, dataLength } = place;
+    if (dataLength === 0) return false;
+    const at = offset + headerLength + draw.below(dataLength);
+    this.#disk.flip(`${DIRECTORY}/${segmentName(segment)}`, at, 1 << draw.below(8));
+    return true;
   }
 
   async inspect<T>(look: (store: ChunkStore) => Promise<T>): Promise<T> {

@@ -21,6 +21,8 @@ export class DiskFaults {
   #armed: { readonly point: CrashPoint; left: number } | undefined;
   /** Failures that really met somebody. */
   met = 0;
+  /** Records whose bytes changed at rest. */
+  rotten = 0;
 
   /** `crash` ends the running boot. */
   constructor(chance: () => number, crash: (point: CrashPoint) => void) {

@@ -40,6 +40,7 @@ export function runningEngine(engine: Engine): RunningSite {
   return {
     objects: engine.objects,
     identities: engine.identities,
+    auditor: engine.auditor,
     collectGarbage: async () => void (await engine.space.gcRun()),
     close: () => engine.close(),
   };

@@ -33,52 +33,78 @@ const READ_MS = { beforeMs: 0.05, afterMs: 0.1 };
 /** How often the store decides once for nothing before it decides for good, as one does that meets a competing writer. */
 const REDECIDE = 0.2;
 
-export class MetaImage {
-  readonly #store: MemoryMetaStore;
-  readonly #onCommit: OnCommit;
+export type MetaStoreMake = 'memory' | 'sqlite';
 
-  private constructor(store: MemoryMetaStore, onCommit: OnCommit) {
-    this.#store = store;
+/** Where the rows lie. */
+export interface MetaDisk {
+  readonly store: MetaStore;
+  /** For the next boot: opened anew from what was committed, where that is another thing than going on. */
+  reopen(): Promise<void>;
+}
+
+/** Makes those that are not in memory. */
+export interface MetaShelf {
+  create(): Promise<MetaDisk>;
+}
+
+export class MetaImage {
+  readonly #make: MetaStoreMake;
+  readonly #shelf: MetaShelf;
+  readonly #disk: MetaDisk;
+  readonly #onCommit: OnCommit;
+  #isUsed = false;
+
+  private constructor(make: MetaStoreMake, shelf: MetaShelf, disk: MetaDisk, onCommit: OnCommit) {
+    this.#make = make;
+    this.#shelf = shelf;
+    this.#disk = disk;
     this.#onCommit = onCommit;
   }
 
   /** An empty one. */
-  static async create(onCommit: OnCommit): Promise<MetaImage> {
-    const store = new MemoryMetaStore();
-    await store.open();
-    return new MetaImage(store, onCommit);
+  static async create(make: MetaStoreMake, shelf: MetaShelf, onCommit: OnCommit): Promise<MetaImage> {
+    const disk = make === 'sqlite' ? await shelf.create() : await memoryDisk();
+    return new MetaImage(make, shelf, disk, onCommit);
   }
 
   /** What is on the disk now, without virtual time: for checkers. */
   get reader(): MetaReader {
-    return this.#store;
+    return this.#disk.store;
   }
 
   /** A copy, as a backup takes it; what is committed to it is told to `onCommit`. */
   async copy(onCommit: OnCommit): Promise<MetaImage> {
-    const copied = await MetaImage.create(onCommit);
+    const copied = await MetaImage.create(this.#make, this.#shelf, onCommit);
     for (const space of META_SPACES) {
-      const rows = await this.#store.scan({ space, limit: COPY_ROWS });
+      const rows = await this.#disk.store.scan({ space, limit: COPY_ROWS });
       if (rows.length === COPY_ROWS) throw new Error(`${space} has too many rows to be copied at once`);
       const writes = rows.map(({ key, value }) => ({ space, key, value }));
-      await copied.#store.transact({}, () => ({ kind: 'write', writes, result: undefined }));
+      await copied.#disk.store.transact({}, () => ({ kind: 'write', writes, result: undefined }));
     }
     return copied;
   }
 
-  boot(boot: StoreBoot): MetaStore {
-    return new BootedMetaStore(this.#store, boot, this.#onCommit);
+  async boot(boot: StoreBoot): Promise<MetaStore> {
+    if (this.#isUsed) await this.#disk.reopen();
+    this.#isUsed = true;
+    return new BootedMetaStore(this.#disk.store, boot, this.#onCommit);
   }
+}
+
+async function memoryDisk(): Promise<MetaDisk> {
+  const store = new MemoryMetaStore();
+  await store.open();
+  return { store, reopen: async () => {} };
 }
 
 const DRY_RUN = Symbol('dry run');
 
 class BootedMetaStore implements MetaStore {
-  readonly #store: MemoryMetaStore;
+  readonly #store: MetaStore;
   readonly #boot: StoreBoot;
   readonly #onCommit: OnCommit;
 
-  constructor(store: MemoryMetaStore, boot: StoreBoot, onCommit: OnCommit) {
+  constructor(store: MetaStore, boot: StoreBoot, onCommit: OnCommit) {
     this.#store = store;
     this.#boot = boot;
     this.#onCommit = onCommit;

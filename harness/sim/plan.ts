@@ -3,6 +3,7 @@
  * that, whole or with parts cut out; what chance still decides during a run is keyed, so that cutting shifts nothing else.
  */
 import { generateFaults } from '../faults/generate.ts';
+import type { Rot } from '../faults/rot.ts';
 import type { PlannedFault } from '../faults/windows.ts';
 import { generateSteps } from '../workload/generate.ts';
 import type { ClientStep } from '../workload/steps.ts';
@@ -27,6 +28,8 @@ export interface Plan {
   readonly settleMs: number;
   /** How long sites then have to give up what nobody needs any more; 0: that is not looked at. */
   readonly drainMs: number;
+  /** Once everything is at rest. */
+  readonly rot?: Rot;
 }
 
 export interface PlanOptions {
@@ -45,6 +48,9 @@ const SETTLE_MS = 120_000;
 const DRAIN_MS = 70_000;
 /** More than other sites let in (MAX_CLOCK_DRIFT_MS). */
 const FAR_AHEAD_MS = 9000;
+/** In so many seeds sites may have the real meta-sqlite; files cost more than maps. */
+const SQLITE_SEEDS = 0.12;
+const ROT_SEEDS = 0.3;
 
 export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOptions = {}): Plan {
   const draw = new Draw(seed, 'plan');
@@ -67,15 +73,20 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     corrupts: adapter.speaksProtocol,
   });
   const setsBack = faults.some(({ fault }) => fault.kind === 'restore');
+  const drawMeta = new Draw(seed, 'meta-stores');
+  const sqliteShare = drawMeta.chance(SQLITE_SEEDS) ? drawMeta.between(0.5, 1) : 0;
   const sites = names.map((name): SiteSetup => ({
     name,
     keepsLittle,
     chunkStore: draw.chance(0.25) || setsBack ? 'fs' : 'memory',
+    metaStore: drawMeta.chance(sqliteShare) ? 'sqlite' : 'memory',
     clock: {
       offsetMs: name === farAhead ? FAR_AHEAD_MS : clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
       driftPpm: clocksAreOff ? Math.round(draw.between(-500, 500)) : 0,
     },
   }));
+  const losesDisks = faults.some(({ fault }) => fault.kind === 'wipe' || fault.kind === 'restore');
+  const rot = losesDisks || !adapter.speaksProtocol ? undefined : planRot(new Draw(seed, 'rot'), names);
   const drains = keepsLittle && new Draw(seed, 'drains').chance(0.4);
   return {
     seed,
@@ -93,8 +104,14 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     activeMs,
     settleMs: SETTLE_MS,
     // a wiped site's earlier self is a member until it is missed
-    drainMs: drains && !faults.some(({ fault }) => fault.kind === 'wipe' || fault.kind === 'restore') ? DRAIN_MS : 0,
+    drainMs: drains && !losesDisks ? DRAIN_MS : 0,
+    ...(rot === undefined ? {} : { rot }),
   };
+}
+
+function planRot(draw: Draw, names: readonly string[]): Rot | undefined {
+  if (!draw.chance(ROT_SEEDS)) return undefined;
+  return { site: draw.pick(names), share: draw.pick([0.1, 0.5, 1]), isAlone: draw.chance(0.5) };
 }
 
 function dialsOf(draw: Draw, links: Plan['links'], speaksProtocol: boolean): Plan['dials'] {

@@ -81,6 +81,7 @@ function replicate(
     ...shared(ports, engine),
     state: engine.replicaState,
     kept: engine.keeping,
+    auditor: engine.auditor,
     transport,
     onFact(fact) {
       ports.logger.info({ fact }, `replication: ${fact.kind}`);

@@ -42,6 +42,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
     await world.run();
   } finally {
     process.off('unhandledRejection', onStray);
+    await world.close();
   }
   const { failures, marks, scheduler } = world;
   return {

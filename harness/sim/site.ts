@@ -13,6 +13,7 @@ import type {
   Transport,
 } from '../../core/contracts/index.ts';
 import type { Identities, Work } from '../workload/client.ts';
+import type { Auditor } from '../../core/engine/auditor.ts';
 import type { DataDirectory } from '../../core/kernel/data-directory.ts';
 import { createChunkImage, type ChunkImage, type ChunkStoreMake } from './chunk-image.ts';
 import { SimClock, type SimClockOptions } from './clock.ts';
@@ -20,7 +21,7 @@ import { DiskFaults, type CrashPoint } from './disk-faults.ts';
 import { SimDisk } from './disk.ts';
 import { SimIdentity } from './identity.ts';
 import { Lane } from './lane.ts';
-import { MetaImage, type OnCommit } from './meta-image.ts';
+import { MetaImage, type MetaShelf, type MetaStoreMake, type OnCommit } from './meta-image.ts';
 import type { Network } from './network.ts';
 import { Draw } from './random.ts';
 import { simRuntime, type LogLine } from './runtime.ts';
@@ -47,6 +48,8 @@ export interface SitePorts extends PluginDeps {
 export interface RunningSite {
   readonly objects: ObjectService;
   readonly identities: Identities;
+  /** Finds and replaces damaged bytes. */
+  readonly auditor: Pick<Auditor, 'verifyBytes' | 'damage'>;
   /** Collects garbage now; resolves when nothing more can go. */
   collectGarbage(): Promise<void>;
   /** Clean stop. The stores are closed by the world. */
@@ -70,6 +73,7 @@ export interface SiteAdapter {
 export interface SiteSetup {
   readonly name: SiteId;
   readonly chunkStore: ChunkStoreMake;
+  readonly metaStore: MetaStoreMake;
   readonly clock: SimClockOptions;
   readonly keepsLittle: boolean;
 }
@@ -82,6 +86,7 @@ export interface SiteWorld {
   readonly watcher: Watcher;
   readonly log: (line: LogLine) => void;
   readonly known: KnownOps;
+  readonly sqlite: MetaShelf;
 }
 
 interface Disks {
@@ -185,7 +190,7 @@ export class SimSite {
     });
     const deps: PluginDeps = { ...runtime, siteId: this.name, dataDir: 'data' };
     const storeBoot = { lane, draw, faults: this.faults };
-    const metaStore = disks.meta.boot(storeBoot);
+    const metaStore = await disks.meta.boot(storeBoot);
     const chunkStore = disks.chunks.boot(storeBoot, deps);
     const ports: SitePorts = {
       ...deps,
@@ -284,10 +289,18 @@ export class SimSite {
 
   /** As `call`, of the garbage collector. */
   async collectGarbage(): Promise<void> {
+    await this.#during((running) => running.collectGarbage());
+  }
+
+  /** As `call`, of its auditor; `undefined` when nobody was there, or is any more. */
+  audit<T>(work: (auditor: RunningSite['auditor']) => Promise<T>): Promise<T | undefined> {
+    return this.#during(({ auditor }) => work(auditor));
+  }
+
+  async #during<T>(work: (running: RunningSite) => Promise<T>): Promise<T | undefined> {
     const boot = this.#boot;
-    if (boot === undefined) return;
-    const run = boot.running.then((running) => running.collectGarbage());
-    await Promise.race([run, boot.lane.ended]);
+    if (boot === undefined) return undefined;
+    return Promise.race([boot.running.then(work), boot.lane.ended.then(() => undefined)]);
   }
 
   async #run(ports: SitePorts): Promise<RunningSite> {
@@ -298,7 +311,8 @@ export class SimSite {
 
   async #freshDisks(): Promise<Disks> {
     const record = new SiteRecord(this, this.#world.watcher, this.#world.known);
-    const meta = await MetaImage.create((writes) => record.commit(writes, this.#world.scheduler.nowMs));
+    const onCommit: OnCommit = (writes) => record.commit(writes, this.#world.scheduler.nowMs);
+    const meta = await MetaImage.create(this.#setup.metaStore, this.#world.sqlite, onCommit);
     const draw = new Draw(this.#world.seed, `${this.name} chunk losses ${this.incarnation}`);
     return { meta, chunks: await createChunkImage(this.#setup.chunkStore, draw), record };
   }

@@ -3,6 +3,7 @@ import { coversDot } from '../../core/engine/vector.ts';
 import { isSkerryError } from '../../core/contracts/index.ts';
 import { createCheckers, type Checker, type WorldView } from '../checkers/index.ts';
 import { applyFault, healAll } from '../faults/apply.ts';
+import { rotAndRepair } from '../faults/rot.ts';
 import { runStep, type Served } from '../workload/client.ts';
 import type { CallRecord } from '../workload/history.ts';
 import type { ClientStep } from '../workload/steps.ts';
@@ -15,6 +16,7 @@ import type { LogLine } from './runtime.ts';
 import { Scheduler } from './scheduler.ts';
 import { idOf, type Commit, type KnownOps } from './site-record.ts';
 import { SimSite, type SiteAdapter } from './site.ts';
+import { SqliteShelf } from './sqlite-shelf.ts';
 import type { Trace } from './trace.ts';
 
 export interface Failure {
@@ -46,6 +48,7 @@ export class World {
   /** Steps that are being done now. */
   readonly #running = new Set<string>();
   readonly #known: KnownOps = new Map();
+  readonly #sqlite: SqliteShelf;
   #hasLostDisks = false;
 
   constructor(plan: Plan, adapter: SiteAdapter, trace: Trace) {
@@ -56,6 +59,7 @@ export class World {
     this.scheduler = new Scheduler(plan.seed, trace);
     this.network = new Network(plan.seed);
     const { scheduler, network } = this;
+    this.#sqlite = new SqliteShelf(scheduler, (line) => this.#onLog(line));
     const parts = {
       seed: plan.seed,
       scheduler,
@@ -64,6 +68,7 @@ export class World {
       watcher: this,
       log: (line: LogLine) => this.#onLog(line),
       known: this.#known,
+      sqlite: this.#sqlite,
     };
     this.sites = plan.sites.map((setup) => new SimSite(parts, setup));
     for (const site of this.sites) site.peers = peersOf(plan, site.name);
@@ -110,10 +115,17 @@ export class World {
     await this.#runUntil(activeMs);
     await this.#settle();
     await this.#ask('atRest');
+    await this.#rot();
     await this.#loseWhatIsNotDurable();
     await this.#settle();
     await this.#runUntil(this.scheduler.nowMs + this.#plan.drainMs);
     await this.#ask('atEnd');
+    if (this.#sqlite.reopened > 0) this.mark('meta-sqlite reopened');
+  }
+
+  /** Gives back what the run held outside this process's memory. */
+  close(): Promise<void> {
+    return this.#sqlite.close();
   }
 
   onCommit(commit: Commit): void {
@@ -148,6 +160,22 @@ export class World {
     }
     await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
     for (const step of this.#running) this.fail('liveness', `${step} was never answered`);
+  }
+
+  async #rot(): Promise<void> {
+    const { seed, rot, steps, settleMs } = this.#plan;
+    if (rot === undefined || this.#hasFailed()) return;
+    const keys = new Map(steps.flatMap(({ op }) => ('key' in op ? [[`${op.bucket}/${op.key}`, op] as const] : [])));
+    const rotting = { isOver: false };
+    this.scheduler.after(0, 'rot', () => {
+      rotAndRepair(this, { seed, rot, keys: [...keys.values()] })
+        .catch((error: unknown) => this.fail('rot', error instanceof Error ? (error.stack ?? '') : String(error)))
+        .finally(() => (rotting.isOver = true));
+    });
+    const deadlineMs = this.scheduler.nowMs + 2 * settleMs;
+    while (!rotting.isOver && this.scheduler.nowMs < deadlineMs && !this.#hasFailed())
+      await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
+    if (!rotting.isOver) this.fail('rot', 'damaged bytes were never dealt with');
   }
 
   /** Power off everywhere, and nothing unsynced survives. */

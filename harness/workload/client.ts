@@ -175,18 +175,20 @@ function bodySource({ body, stream }: Op<'put'>, { sleep }: ClientPorts): BodySo
   return { stream: pieces(), size: bytes.length };
 }
 
-interface Read {
+export interface Read {
   readonly stamp: string;
   readonly sha256: string;
+  /** As the write said it. */
   readonly wanted: string | undefined;
 }
 
 const readSeen = (value: Read): Seen => ({ type: 'read', ...value });
 
-async function read(
+/** The whole object, judged by nobody yet. */
+export async function read(
   objects: ObjectService,
-  { bucket, key, pauseMs }: Op<'get'>,
-  { sleep }: ClientPorts,
+  { bucket, key, pauseMs }: Pick<Op<'get'>, 'bucket' | 'key' | 'pauseMs'>,
+  { sleep }: Pick<ClientPorts, 'sleep'>,
 ): Promise<Read> {
   const object = await objects.openObject({ bucket, key });
   try {

@@ -27,6 +27,7 @@ const MARKS: Readonly<Record<WorldName, readonly string[]>> = {
     'fault clockJump',
     'fault disk',
     'hlc counter used',
+    'meta-sqlite reopened',
     'done multipart',
     'done deleteBucket',
     'done lock',
@@ -36,7 +37,15 @@ const MARKS: Readonly<Record<WorldName, readonly string[]>> = {
     'refused OutOfSpace',
     'refused Io',
   ],
-  relay: ['conflict kept', 'equal vectors on two sites', 'equal hlc', 'fault cut', 'fault link', 'fault crash'],
+  relay: [
+    'conflict kept',
+    'equal vectors on two sites',
+    'equal hlc',
+    'fault cut',
+    'fault link',
+    'fault crash',
+    'meta-sqlite reopened',
+  ],
   replication: [
     'a lock voided a removal',
     'a snapshot of a peer was taken',
@@ -44,12 +53,17 @@ const MARKS: Readonly<Record<WorldName, readonly string[]>> = {
     'conflict kept',
     'equal hlc',
     'equal vectors on two sites',
+    'fault rot',
     'fault wipe',
+    'meta-sqlite reopened',
     'oplog and tombstones drained',
     'op trimmed',
     'replication: must-bootstrap',
     'replication: quarantined',
     'replication: released',
+    'rot healed by a reader',
+    'rot repaired by an audit',
+    'rotten bytes refused',
     'snapshot removed an entry',
     'tombstone purged',
     'watermark taken in',
@@ -72,6 +86,8 @@ describe('the simulated world', () => {
       ['relay', 1],
       ['replication', 2],
       ['replication', 8],
+      // meta-sqlite and bit rot
+      ['replication', 41],
     ] as const) {
       const options = { adapter: adapters[world], keepTrace: true };
       const [first, second] = [await runSeed(seed, options), await runSeed(seed, options)];
