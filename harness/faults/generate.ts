@@ -63,7 +63,14 @@ export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
       planned.push({ id: `${kind}${nth++}`, atMs, fault: makeFault(kind, draw, options) });
     }
   }
-  return planned.sort((a, b) => a.atMs - b.atMs);
+  return oneIsWiped(planned.sort((a, b) => a.atMs - b.atMs));
+}
+
+/** Only one site is ever lost: two that are new may take the last that has the data for a newcomer, and turn it away. */
+function oneIsWiped(planned: readonly PlannedFault[]): readonly PlannedFault[] {
+  const lost = planned.find(({ fault }) => fault.kind === 'wipe')?.fault;
+  const site = lost?.kind === 'wipe' ? lost.site : undefined;
+  return planned.filter(({ fault }) => fault.kind !== 'wipe' || fault.site === site);
 }
 
 function planRestores(draw: Draw, { sites, forMs, trims }: FaultOptions): readonly PlannedFault[] {
