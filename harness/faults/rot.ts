@@ -3,7 +3,7 @@
  * right bytes or a refusal, also with nobody to ask; what readers do not heal, the audit of all bytes finds and replaces.
  */
 import { isSkerryError, type ChunkHash, type Locator, type MetaReader } from '../../core/contracts/index.ts';
-import { refHash, refOwner } from '../../core/engine/keys.ts';
+import { refOwner } from '../../core/engine/keys.ts';
 import { decodeRecord, type ChunkRow } from '../../core/engine/records.ts';
 import { scanAll } from '../checkers/dump.ts';
 import { keptVersions } from '../checkers/expected-refs.ts';
@@ -142,12 +142,30 @@ async function contentOf(reader: MetaReader): Promise<Content> {
       decodeRecord<ChunkRow>(value).locator,
     ]),
   );
-  const part = Buffer.from(refOwner.part('', 0)).subarray(0, 1)[0];
-  const refs = (await scanAll(reader, 'refs')).filter(({ key }) => key[key.indexOf(0) + 1] !== part);
   const here = (await keptVersions(reader)).filter(({ local }) => local?.pending !== true);
   return {
     chunks,
-    held: new Set(refs.map(({ key }) => refHash(key))),
+    held: heldByVersions((await scanAll(reader, 'refs')).map(({ key }) => key)),
     versions: new Set(here.map(({ stamp }) => stamp)),
   };
+}
+
+/** Parts of open uploads hold chunks too, of themselves or over nodes: no audit looks at those, no peer has the version. */
+function heldByVersions(rows: readonly Uint8Array[]): ReadonlySet<ChunkHash> {
+  const chunksOf = Map.groupBy(
+    rows.map((row) => Buffer.from(row).toString('utf8').split('\0') as [hash: ChunkHash, owner: string]),
+    ([, owner]) => owner,
+  );
+  const held = new Set<ChunkHash>();
+  const version = refOwner.version('');
+  const owners = [...chunksOf.keys()].filter((owner) => owner.startsWith(version));
+  // grows while it is walked: chunks of nodes come after the nodes
+  for (const owner of owners) {
+    for (const [hash] of chunksOf.get(owner) ?? []) {
+      if (held.has(hash)) continue;
+      held.add(hash);
+      owners.push(refOwner.node(hash));
+    }
+  }
+  return held;
 }
