@@ -10,6 +10,8 @@ import type { Watermark } from './protocol.ts';
 export interface Standing {
   readonly origin: Origin;
   readonly vector: VersionVector;
+  /** As an applicant says it. */
+  readonly firstOpMs: Readonly<Record<Origin, number>>;
   readonly hlc: Hlc;
   readonly registers: readonly MemberRegister[];
   /** A newcomer may bring data that is this old. */
@@ -53,9 +55,22 @@ function strangers(own: Standing, other: Applicant, register: MemberRegister | u
       seqOf(other.vector, origin) > seqOf(own.vector, origin) && !members.some((member) => member.origin === origin),
   );
   const isOneOfUs = register !== undefined && members.some((member) => member !== register && isSeen(member));
-  if (!isOneOfUs) return brought;
+  if (!isOneOfUs) return lacksNothingOld(own, other) ? [] : brought;
   // It joined after the removal, not knowing of it, and let in who was removed: nobody waited for what that one wrote before.
   return brought.filter((origin) => own.registers.some((one) => one.origin === origin && register.stamp > one.stamp));
+}
+
+/**
+ * All that we know and it does not is younger than what may be forgotten, so no member that waits for our reports has forgotten
+ * anything that it lacks: new sites that met each other before they met the old one. Records beyond our vector are of a snapshot
+ * that is being taken in, of which nobody can say how old it is.
+ */
+function lacksNothingOld({ vector, firstOpMs, hlc, admitMs, registers }: Standing, other: Applicant): boolean {
+  const sinceMs = hlcWallMs(hlc) - admitMs;
+  const isYoung = (origin: Origin): boolean => (firstOpMs[origin] ?? 0) >= sinceMs;
+  const isWhole = registers.every(({ stamp }) => [vector, other.vector].some((one) => coversDot(one, stampDot(stamp))));
+  const lacked = Object.keys(vector).filter((origin) => seqOf(vector, origin) > seqOf(other.vector, origin));
+  return isWhole && lacked.every(isYoung);
 }
 
 /**

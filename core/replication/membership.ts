@@ -25,7 +25,7 @@ import type { Watermarks } from './watermarks.ts';
 export interface MembershipDeps {
   readonly self: PeerIdentity;
   readonly replica: Pick<Replica, 'cut'>;
-  readonly state: Pick<ReplicationState, 'memberRegisters' | 'join' | 'removeMembers'>;
+  readonly state: Pick<ReplicationState, 'memberRegisters' | 'firstOps' | 'join' | 'removeMembers'>;
   readonly watermarks: Pick<Watermarks, 'lastReport' | 'isReporting' | 'begin'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -84,6 +84,7 @@ export class Membership {
       {
         origin: self.origin,
         vector,
+        firstOpMs: await state.firstOps(),
         hlc,
         registers: await state.memberRegisters(),
         admitMs: options.tombstoneGraceMs / 2,

@@ -63,10 +63,11 @@ export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
       planned.push({ id: `${kind}${nth++}`, atMs, fault: makeFault(kind, draw, options) });
     }
   }
-  return oneIsWiped(planned.sort((a, b) => a.atMs - b.atMs));
+  planned.sort((a, b) => a.atMs - b.atMs);
+  return options.trims ? oneIsWiped(planned) : planned;
 }
 
-/** Only one site is ever lost: two that are new may take the last that has the data for a newcomer, and turn it away. */
+/** Two new sites that are alone together for longer than half the grace turn the last one with the data away by design (decision 27). */
 function oneIsWiped(planned: readonly PlannedFault[]): readonly PlannedFault[] {
   const lost = planned.find(({ fault }) => fault.kind === 'wipe')?.fault;
   const site = lost?.kind === 'wipe' ? lost.site : undefined;

@@ -28,6 +28,7 @@ const register = (origin: Origin, isMember = true): MemberRegister => ({
 const standing = (...registers: readonly MemberRegister[]): Standing => ({
   origin: OWN,
   vector: { [OWN]: 5, [BER]: 3, [LON_BEFORE]: 4 },
+  firstOpMs: {},
   hlc: formatHlc(NOW_MS, 0),
   registers: [register(OWN), ...registers],
   admitMs: ADMIT_MS,
@@ -97,6 +98,17 @@ describe('admission', () => {
     assert.equal(reasonOf(joining, lon()), 'not-a-member', 'both are new');
     assert.equal(reasonOf(cluster, knowing), 'not-a-member', 'an old copy of a member knows all, and is no member');
     assert.equal(reasonOf(standing(register(BER, false)), lon()), 'not-a-member', 'what it forgot, ber may remember');
+  });
+
+  test('whatever it brings, while it lacks nothing that is old', () => {
+    const young = { [OWN]: NOW_MS - ADMIT_MS, [BER]: NOW_MS - ADMIT_MS, [LON_BEFORE]: NOW_MS - ADMIT_MS };
+    const [old, aMs] = [aged(1000 * ADMIT_MS), NOW_MS - ADMIT_MS - 1];
+    assert.equal(refusal({ ...cluster, firstOpMs: young }, old), undefined, 'new sites that met before they met it');
+    assert.equal(reasonOf({ ...cluster, firstOpMs: { ...young, [BER]: aMs } }, old), 'not-a-member');
+    const having = aged(1000 * ADMIT_MS, { [LON]: 3, [BER]: 3 });
+    assert.equal(refusal({ ...cluster, firstOpMs: { ...young, [BER]: aMs } }, having), undefined, 'it has what is old');
+    const half = standing(register(BER), register('nyc.0000000000000001'));
+    assert.equal(reasonOf({ ...half, firstOpMs: young }, old), 'not-a-member', 'a snapshot of who knows what');
   });
 
   test('the next incarnation of a member may be as old as the last report of the one before', () => {

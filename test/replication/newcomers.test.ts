@@ -14,16 +14,19 @@ const SOON = { tombstoneGraceMs: GRACE_MS };
 describe('a newcomer', () => {
   const options = { graceMs: GRACE_MS };
 
-  /** Two members that have heard of each other, and a site that wrote by itself before. */
+  /** Two members that have heard of each other, and a site that wrote by itself before; what they wrote first is as old. */
   async function withNewcomer(ageMs: number) {
     const cluster = new Cluster(SOON);
+    const founder = await boot(cluster, 'waw', [], options);
+    await createBucket(cluster, founder);
+    await founder.stop();
     const apart = await boot(cluster, 'lon', [], options);
     await createBucket(cluster, apart);
     await apart.put('of lon');
     const { stores } = apart;
     await apart.stop();
     await cluster.time.run(ageMs);
-    const waw = await boot(cluster, 'waw', ['ber'], options);
+    const waw = await boot(cluster, 'waw', ['ber'], { ...options, stores: founder.stores });
     const ber = await boot(cluster, 'ber', ['waw'], options);
     await settled(cluster, waw, ber);
     await gossiped(cluster);
@@ -55,6 +58,24 @@ describe('a newcomer', () => {
   test('that is empty is let in however long it was set up before', async () => {
     const { cluster, waw, ber } = await withNewcomer(0);
     const lon = await boot(cluster, 'lon', ['waw'], options);
+    await settled(cluster, waw, ber, lon);
+    await equal(waw, ber, lon);
+    await drive(cluster, cluster.stop());
+  });
+
+  test('brings all its data to two that are new themselves and met each other first', async () => {
+    const cluster = new Cluster(SOON);
+    const apart = await boot(cluster, 'lon', [], options);
+    await createBucket(cluster, apart);
+    await apart.put('of lon');
+    await apart.stop();
+    await cluster.time.run(3 * GRACE_MS);
+    const waw = await boot(cluster, 'waw', ['ber', 'lon'], options);
+    const ber = await boot(cluster, 'ber', ['waw', 'lon'], options);
+    await settled(cluster, waw, ber);
+    await gossiped(cluster);
+    await cluster.time.run(3 * GRACE_MS);
+    const lon = await boot(cluster, 'lon', ['waw', 'ber'], { ...options, stores: apart.stores });
     await settled(cluster, waw, ber, lon);
     await equal(waw, ber, lon);
     await drive(cluster, cluster.stop());
