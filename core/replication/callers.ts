@@ -6,14 +6,14 @@ const SUPERSEDED_MAX = 64;
 const SESSIONS_MAX = 16;
 /** So often has a process that was succeeded come back when it is no late message of before a restart, but a clone. */
 const RETURNS_MAX = 3;
-/** One of two clones must have been silent for so long before the other one is heard again. Longer than any backoff. */
+/** One of two that go by one id must have been silent for so long before the other one is heard again. Longer than any backoff. */
 const CLASH_MS = 120_000;
 /** Sites remembered; more would be somebody making them up. */
 const SITES_MAX = 1024;
 
 interface Caller {
   origin: Origin;
-  /** Origins that the site had before. A call by one of them means that two sites live under one id (rule 12). */
+  /** Origins that the site had before. A call by one of them means that two sites live under one id (rule 12), unless the later one is gone. */
   readonly superseded: Set<Origin>;
   /** Processes that went by `origin`, the one that was heard last behind; when that was, monotonic milliseconds. */
   readonly sessions: Map<string, number>;
@@ -21,6 +21,8 @@ interface Caller {
   calls: number;
   pulls: number;
   lastCallMs: number;
+  /** Of `origin`, monotonic milliseconds. */
+  lastHeardMs: number;
   lastPullMs: number;
 }
 
@@ -43,7 +45,8 @@ export class Callers {
   enter(from: PeerIdentity): () => void {
     const { self, clock, callsPerPeer, onFact } = this.#deps;
     const caller = this.#caller(from);
-    if (from.site === self.site || caller.superseded.has(from.origin)) {
+    const isSilent = caller.calls === 0 && clock.monotonicMs() - caller.lastHeardMs >= CLASH_MS;
+    if (from.site === self.site || (caller.superseded.has(from.origin) && !isSilent)) {
       const origins = [from.site === self.site ? self.origin : caller.origin, from.origin];
       onFact({ kind: 'duplicate-site', site: from.site, origins });
       throw duplicateSite(from.site, origins);
@@ -53,7 +56,11 @@ export class Callers {
       throw new SkerryError('SlowDown', `${caller.calls} calls of ${from.site} are running here`);
     caller.calls++;
     caller.lastCallMs = clock.wallMs();
-    return () => void caller.calls--;
+    caller.lastHeardMs = clock.monotonicMs();
+    return () => {
+      caller.calls--;
+      if (caller.origin === from.origin) caller.lastHeardMs = clock.monotonicMs();
+    };
   }
 
   /**
@@ -62,8 +69,10 @@ export class Callers {
    */
   meet(from: PeerIdentity, session: string | undefined): void {
     const caller = this.#caller(from);
-    if (session === undefined || caller.origin !== from.origin) return;
+    if (caller.origin !== from.origin) return;
     const nowMs = this.#deps.clock.monotonicMs();
+    caller.lastHeardMs = nowMs;
+    if (session === undefined) return;
     const { sessions } = caller;
     const last = [...sessions.keys()].at(-1);
     if (sessions.has(session) && last !== session) caller.returns++;
@@ -106,15 +115,24 @@ export class Callers {
     const known = this.#callers.get(site);
     if (known !== undefined) return known;
     if (this.#callers.size >= SITES_MAX) throw new SkerryError('SlowDown', 'too many sites call here');
-    const lastPullMs = Number.NEGATIVE_INFINITY;
-    const [superseded, sessions] = [new Set<Origin>(), new Map<string, number>()];
-    const caller: Caller = { origin, superseded, sessions, returns: 0, calls: 0, pulls: 0, lastCallMs: 0, lastPullMs };
+    const caller: Caller = {
+      origin,
+      superseded: new Set(),
+      sessions: new Map(),
+      returns: 0,
+      calls: 0,
+      pulls: 0,
+      lastCallMs: 0,
+      lastHeardMs: this.#deps.clock.monotonicMs(),
+      lastPullMs: Number.NEGATIVE_INFINITY,
+    };
     this.#callers.set(site, caller);
     return caller;
   }
 
   #supersede(caller: Caller, origin: Origin): void {
     caller.superseded.add(caller.origin);
+    caller.superseded.delete(origin);
     const [oldest] = caller.superseded;
     if (caller.superseded.size > SUPERSEDED_MAX && oldest !== undefined) caller.superseded.delete(oldest);
     caller.origin = origin;

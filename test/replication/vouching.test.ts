@@ -48,7 +48,8 @@ describe('clones of one directory', () => {
         return false;
       }
     };
-    return { facts, meet, pass: (ms: number) => (nowMs += ms) };
+    const enter = (origin: string): (() => void) => callers.enter({ site: 'waw', origin });
+    return { facts, meet, enter, pass: (ms: number) => (nowMs += ms) };
   }
 
   test('a restart, and a message of before it that comes late, are none', () => {
@@ -72,6 +73,20 @@ describe('clones of one directory', () => {
     assert.equal(meet(B), false);
     pass(120_000);
     assert.equal(meet(B), true, 'the other one is gone');
+  });
+
+  test('the one that was succeeded by its copy is heard again once the copy is gone', () => {
+    const { enter, pass } = rig();
+    const copy = 'waw.fedcba9876543210';
+    const end = enter(copy);
+    pass(600_000);
+    assert.throws(() => enter(from.origin), { code: 'Conflict' }, 'a call of the copy is open');
+    end();
+    pass(119_999);
+    assert.throws(() => enter(from.origin), { code: 'Conflict' });
+    pass(1);
+    enter(from.origin)();
+    assert.throws(() => enter(copy), { code: 'Conflict' }, 'and then the copy is the one that is too many');
   });
 });
 
