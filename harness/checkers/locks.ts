@@ -9,7 +9,7 @@ export function lockChecker(): Checker {
     onCommit({ site, ops }, view) {
       const judged = view.sites.find(({ name }) => name === site.name);
       for (const op of ops) {
-        if (judged === undefined || !op.dot.origin.startsWith(`${site.name}.`)) continue;
+        if (judged === undefined || op.dot.origin !== `${site.name}.${site.incarnation}`) continue;
         if (isLocked(judged, op)) view.fail('locks', `${site.name} removed with ${op.stamp} what was locked`);
       }
     },

@@ -51,7 +51,8 @@ function possibleAnswers({ op, appliedBefore, appliedAfter }: CallRecord, site: 
 
 function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteView, view: WorldView): Possible {
   if (!modelBucket(ops, bucket).exists) return (answer) => answer === 'NoSuchBucket';
-  const isForeign = ({ dot }: Op): boolean => !dot.origin.startsWith(`${site.name}.`);
+  // what an earlier incarnation wrote may have been lost, and come back from a peer
+  const isForeign = ({ dot }: Op): boolean => dot.origin !== `${site.name}.${site.incarnation}`;
   const current = (of: readonly Op[]): string => {
     const winner = modelKey(of, bucket, key).live[0];
     return winner === undefined || winner.put.marker ? 'NoSuchKey' : winner.stamp;

@@ -19,8 +19,7 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
   if (fault.kind === 'cut' || fault.kind === 'link') return applyLinkFault(world, fault);
   const site = world.sites.find(({ name }) => name === fault.site);
   if (site === undefined) throw new RangeError(`a fault names an unknown site ${fault.site}`);
-  const startLater = (downMs: number): void =>
-    void world.scheduler.after(downMs, `starts ${site.name}`, () => site.start());
+  const startLater = (downMs: number): void => startAfter(world, site, downMs);
   switch (fault.kind) {
     case 'crash':
       site.survival = fault.survival;
@@ -34,9 +33,7 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
       };
       return site.faults.crashAt(fault.point, fault.nth);
     case 'restart':
-      // a clean stop takes virtual time, so it must not hold up the event that began it
-      void site.stop().then(() => startLater(fault.downMs));
-      return;
+      return restart(world, site, fault.downMs);
     case 'wipe':
       world.loses(site);
       await site.wipe();
@@ -50,6 +47,8 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
       await site.restore(fault.isNoticed);
       world.mark('backup restored');
       return startLater(fault.downMs);
+    case 'clone':
+      return cloneFor(world, site, fault);
     case 'disk':
       site.faults.begin(fault.what, fault.rate);
       world.scheduler.after(fault.forMs, `ends ${fault.what}`, () => site.faults.end(fault.what));
@@ -60,6 +59,31 @@ export async function applyFault(world: Faulty, fault: Fault): Promise<void> {
       site.clock.freeze();
       world.scheduler.after(fault.forMs, 'ends freeze', () => site.clock.correct());
   }
+}
+
+const startAfter = ({ scheduler }: Pick<Faulty, 'scheduler'>, site: SimSite, downMs: number): void =>
+  void scheduler.after(downMs, `starts ${site.name}`, () => site.start());
+
+function restart(world: Faulty, site: SimSite, downMs: number): void {
+  // a clean stop takes virtual time, so it must not hold up the event that began it
+  void site.stop().then(() => startAfter(world, site, downMs));
+}
+
+async function cloneFor(
+  world: Faulty,
+  site: SimSite,
+  { isNoticed, forMs }: Extract<Fault, { readonly kind: 'clone' }>,
+): Promise<void> {
+  const clone = await site.clone(isNoticed);
+  if (clone === undefined) return;
+  world.mark('site cloned');
+  await clone.start();
+  world.scheduler.after(forMs, `ends ${clone.name}`, () => {
+    world.loses(clone);
+    clone.crash();
+    // as its operator is told to; a copy that knows that it is one lets the original write on
+    if (!isNoticed) restart(world, site, 0);
+  });
 }
 
 function applyLinkFault(
@@ -92,6 +116,6 @@ export function healAll({ scheduler, network, sites }: Faulty): void {
   for (const site of sites) {
     site.faults.clear();
     site.clock.correct();
-    scheduler.after(0, `starts ${site.name}`, () => site.start());
+    startAfter({ scheduler }, site, 0);
   }
 }

@@ -30,6 +30,7 @@ const EVERY_MS: Readonly<Record<FaultKind, number>> = {
   wipe: 30_000,
   backUp: 5000,
   restore: 9000,
+  clone: 9000,
 };
 
 const DISK_FAULTS: Readonly<Record<DiskFaultKind, (draw: Draw) => number>> = {
@@ -47,6 +48,9 @@ const CLOCK_JUMPS_MS = [-3_600_000, -60_000, -2000, -5, 5, 900, 2000, 12_000] as
 export function generateFaults(options: FaultOptions): readonly PlannedFault[] {
   const { seed, forMs } = options;
   const planned: PlannedFault[] = [];
+  const cloning = new Draw(seed, 'fault cloning');
+  // peers refuse both for minutes; where removals are forgotten soon, who wrote meanwhile is then turned away
+  if (options.recovers && !options.trims && cloning.chance(0.15)) return planClone(cloning, options);
   const setBack = new Draw(seed, 'fault setting back');
   // who is set back has to reach somebody before it writes on, or it makes a second history: nothing else goes wrong then
   if (options.recovers && setBack.chance(0.15)) return planRestores(setBack, options);
@@ -89,6 +93,13 @@ function planRestores(draw: Draw, { sites, forMs, trims }: FaultOptions): readon
   ];
 }
 
+/** Nothing else goes wrong: who writes for long while its copy is taken for it stands still until somebody decides. */
+function planClone(draw: Draw, { sites, forMs }: FaultOptions): readonly PlannedFault[] {
+  const atMs = draw.between(200, forMs * 0.5);
+  const clone = { site: draw.pick(sites), isNoticed: draw.chance(0.5), forMs: draw.between(500, forMs * 0.4) };
+  return [{ id: 'clone', atMs, fault: { kind: 'clone', ...clone } }];
+}
+
 function kindsOf({ links, recovers }: FaultOptions): readonly FaultKind[] {
   const network: FaultKind[] = links.length > 0 ? ['cut', 'link'] : [];
   return [
@@ -116,6 +127,8 @@ function makeFault(kind: FaultKind, draw: Draw, { sites, links, corrupts }: Faul
       return { kind, site };
     case 'restore':
       return { kind, site, downMs, isNoticed: true };
+    case 'clone':
+      return { kind, site, isNoticed: true, forMs: downMs };
     case 'restart':
     case 'wipe':
       return { kind, site, downMs };

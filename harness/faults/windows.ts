@@ -44,6 +44,8 @@ export type Fault =
   | { readonly kind: 'backUp'; readonly site: string }
   /** Its disks are what they were in the backup. `isNoticed`: the next start sees that they are a copy. */
   | { readonly kind: 'restore'; readonly site: string; readonly downMs: number; readonly isNoticed: boolean }
+  /** A copy of its disks is started as well, under the same id; it is gone after a while, and what nobody took from it with it. */
+  | { readonly kind: 'clone'; readonly site: string; readonly isNoticed: boolean; readonly forMs: number }
   /** All disks of the site are lost. */
   | { readonly kind: 'wipe'; readonly site: string; readonly downMs: number };
 

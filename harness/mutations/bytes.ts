@@ -1,27 +1,21 @@
 /** Planted bugs in how damaged bytes are noticed and replaced. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inReplication = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'replication',
-  file,
-  find,
-  replace,
-});
+const inChunksFs = plantedIn('replication', 'plugins/chunks-fs');
+const inEngine = plantedIn('replication', 'core/engine');
 
 export const bytesMutations: readonly Mutation[] = [
-  inReplication(
+  inChunksFs(
     'readNotVerified',
     'rule 13: damage never passes as data',
-    'plugins/chunks-fs/reader.ts',
+    'reader.ts',
     'if (!blocksMatch(data, header.blockCrcs, 0)) throw',
     'if (data.length < 0 && !blocksMatch(data, header.blockCrcs, 0)) throw',
   ),
-  inReplication(
+  inEngine(
     'damageNotHealed',
     'rule 13: what is damaged here is fetched from a peer',
-    'core/engine/healing.ts',
+    'healing.ts',
     'if (!supply || !sought.holder) throw cause;',
     'if (!supply || sought.holder) throw cause;',
   ),

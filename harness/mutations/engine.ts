@@ -1,14 +1,7 @@
 /** Planted bugs that one site alone must suffer from. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inEngine = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'engine',
-  file: `core/engine/${file}`,
-  find,
-  replace,
-});
+const inEngine = plantedIn('engine', 'core/engine');
 
 export const engineMutations: readonly Mutation[] = [
   inEngine(

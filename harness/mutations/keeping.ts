@@ -1,14 +1,7 @@
 /** Planted bugs in what sites keep for each other, give up, and give each other as snapshots; and in locks, registers and causal reads. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inKeeping = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'replication',
-  file: `core/${file}`,
-  find,
-  replace,
-});
+const inKeeping = plantedIn('replication', 'core');
 
 export const keepingMutations: readonly Mutation[] = [
   inKeeping(

@@ -1,14 +1,7 @@
 /** Planted bugs in what sites make of each other's ops. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inMerge = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'relay',
-  file: `core/engine/${file}`,
-  find,
-  replace,
-});
+const inMerge = plantedIn('relay', 'core/engine');
 
 export const mergeMutations: readonly Mutation[] = [
   inMerge(

@@ -13,3 +13,10 @@ export interface Mutation {
   readonly find: string;
   readonly replace: string;
 }
+
+type Plant = (name: string, rule: string, file: string, find: string, replace: string) => Mutation;
+
+/** For the planted bugs of one world; the files that they are given are in `folder`. */
+export const plantedIn =
+  (world: WorldName, folder: string): Plant =>
+  (name, rule, file, find, replace) => ({ name, rule, world, file: `${folder}/${file}`, find, replace });

@@ -1,14 +1,7 @@
 /** Planted bugs in how sites talk to each other. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inReplication = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'replication',
-  file: `core/${file}`,
-  find,
-  replace,
-});
+const inReplication = plantedIn('replication', 'core');
 
 export const replicationMutations: readonly Mutation[] = [
   inReplication(
@@ -155,5 +148,19 @@ export const replicationMutations: readonly Mutation[] = [
     'replication/chunk-pool.ts',
     'ready.push({ ...chunk, kind: want.kind });',
     "ready.push({ ...chunk, kind: 'data' });",
+  ),
+  inReplication(
+    'succeededForEver',
+    'rule 12: once a copy is gone, the original is heard again',
+    'replication/callers.ts',
+    'caller.superseded.has(from.origin) && !isSilent',
+    'caller.superseded.has(from.origin)',
+  ),
+  inReplication(
+    'endlessClash',
+    'rule 12: once one of two clones is gone, the other is heard again',
+    'replication/callers.ts',
+    'const isAlone = [...sessions.values()].every((heardMs) => nowMs - heardMs >= CLASH_MS);',
+    'const isAlone = sessions.size === 0;',
   ),
 ];

@@ -211,8 +211,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'namesakeLetIn',
     'rule 12: two live sites with one id refuse each other',
     'replication/callers.ts',
-    'if (from.site === self.site || caller.superseded.has(from.origin)) {',
-    'if (caller.superseded.has(from.origin)) {',
+    'if (from.site === self.site || (caller',
+    'if ((caller',
   ),
   bug(
     'fetchedBytesNotVerified',

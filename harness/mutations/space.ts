@@ -1,14 +1,7 @@
 /** Planted bugs in what gives space back. */
-import type { Mutation } from './mutation.ts';
+import { plantedIn, type Mutation } from './mutation.ts';
 
-const inSpace = (name: string, rule: string, file: string, find: string, replace: string): Mutation => ({
-  name,
-  rule,
-  world: 'engine',
-  file: `core/engine/${file}`,
-  find,
-  replace,
-});
+const inSpace = plantedIn('engine', 'core/engine');
 
 export const spaceMutations: readonly Mutation[] = [
   inSpace(

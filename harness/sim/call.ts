@@ -8,7 +8,7 @@ import { FRAME_MAX_BYTES, type Endpoint, type Fate, type Network } from './netwo
 
 /** Frames that the serving generator may be ahead of the reader. */
 export const WINDOW_FRAMES = 4;
-/** How long a caller waits for what does not come. */
+/** How long either end waits for what does not come. */
 const GIVE_UP_MS = 2000;
 /** The smallest step of virtual time. */
 const STEP_MS = 0.001;
@@ -113,6 +113,12 @@ export class SimCall implements AsyncIterableIterator<Uint8Array> {
     network.met.delivered++;
     endpoint.lane.onEnd(() => {
       callerLane.after(1, `lost ${this.#identity}`, () => this.fail(unavailable('the peer went away')));
+    });
+    callerLane.onEnd(() => {
+      endpoint.lane.after(GIVE_UP_MS, `misses ${this.#identity}`, () => {
+        this.#endServer();
+        this.#change();
+      });
     });
     const { name, body } = this.#parts;
     endpoint.lane.after(

@@ -11,13 +11,16 @@ const WRITE_MS = { beforeMs: 0.5, afterMs: 0.5 };
 export class SimIdentity {
   readonly #seed: number;
   readonly #site: SiteId;
+  /** Of the incarnations that are made here. */
+  readonly #stream: string;
   #incarnations = 0;
   #incarnation: Incarnation = '';
   #missing: MissingPast = {};
 
-  constructor(seed: number, site: SiteId) {
+  constructor(seed: number, site: SiteId, stream: string = site) {
     this.#seed = seed;
     this.#site = site;
+    this.#stream = stream;
     this.#mint();
   }
 
@@ -35,6 +38,14 @@ export class SimIdentity {
   copied(): void {
     this.#missing = { ...this.#missing, [originOf(this.#site, this.#incarnation)]: null };
     this.#mint();
+  }
+
+  /** What a copy of the directory says, that lives beside this one. */
+  clone(stream: string): SimIdentity {
+    const clone = new SimIdentity(this.#seed, this.#site, stream);
+    clone.#incarnation = this.#incarnation;
+    clone.#missing = this.#missing;
+    return clone;
   }
 
   /** What a backup has of it; call the result to put that back. */
@@ -77,7 +88,7 @@ export class SimIdentity {
 
   #mint(): void {
     this.#incarnations++;
-    const draw = new Draw(this.#seed, `${this.#site} incarnation ${this.#incarnations}`);
+    const draw = new Draw(this.#seed, `${this.#stream} incarnation ${this.#incarnations}`);
     this.#incarnation = Buffer.from(draw.bytes(8)).toString('hex');
   }
 }

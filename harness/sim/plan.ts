@@ -4,7 +4,7 @@
  */
 import { generateFaults } from '../faults/generate.ts';
 import type { Rot } from '../faults/rot.ts';
-import type { PlannedFault } from '../faults/windows.ts';
+import type { FaultKind, PlannedFault } from '../faults/windows.ts';
 import { generateSteps } from '../workload/generate.ts';
 import type { ClientStep } from '../workload/steps.ts';
 import { Draw } from './random.ts';
@@ -44,6 +44,8 @@ export interface PlanOptions {
 const NAMES = ['waw', 'ber', 'lis', 'osl', 'rom'] as const;
 /** "120 simulated seconds after healing for up to five sites at a one-second poll". */
 const SETTLE_MS = 120_000;
+/** For so long peers hold one who goes by the id of another to be too many. */
+const CLASH_MS = 120_000;
 /** More than what was removed is remembered for (the adapter's), by clocks that were ahead too, and a few passes. */
 const DRAIN_MS = 70_000;
 /** More than other sites let in (MAX_CLOCK_DRIFT_MS). */
@@ -72,20 +74,21 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     trims: keepsLittle,
     corrupts: adapter.speaksProtocol,
   });
-  const setsBack = faults.some(({ fault }) => fault.kind === 'restore');
+  const has = (...kinds: readonly FaultKind[]): boolean => faults.some(({ fault }) => kinds.includes(fault.kind));
+  const copiesDisks = has('restore', 'clone');
   const drawMeta = new Draw(seed, 'meta-stores');
   const sqliteShare = drawMeta.chance(SQLITE_SEEDS) ? drawMeta.between(0.5, 1) : 0;
   const sites = names.map((name): SiteSetup => ({
     name,
     keepsLittle,
-    chunkStore: draw.chance(0.25) || setsBack ? 'fs' : 'memory',
+    chunkStore: draw.chance(0.25) || copiesDisks ? 'fs' : 'memory',
     metaStore: drawMeta.chance(sqliteShare) ? 'sqlite' : 'memory',
     clock: {
       offsetMs: name === farAhead ? FAR_AHEAD_MS : clocksAreOff ? Math.round(draw.between(-3000, 3000)) : 0,
       driftPpm: clocksAreOff ? Math.round(draw.between(-500, 500)) : 0,
     },
   }));
-  const losesDisks = faults.some(({ fault }) => fault.kind === 'wipe' || fault.kind === 'restore');
+  const losesDisks = copiesDisks || has('wipe');
   const rot = losesDisks || !adapter.speaksProtocol ? undefined : planRot(new Draw(seed, 'rot'), names);
   const drains = keepsLittle && new Draw(seed, 'drains').chance(0.4);
   return {
@@ -93,7 +96,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     sites,
     topology,
     links,
-    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol && !setsBack),
+    dials: dialsOf(new Draw(seed, 'dials'), links, adapter.speaksProtocol && !has('restore')),
     steps: generateSteps({
       ...shared,
       steps: 10 + draw.below((options.stepsMax ?? 70) - 10),
@@ -102,7 +105,7 @@ export function generatePlan(seed: number, adapter: SiteAdapter, options: PlanOp
     }),
     faults,
     activeMs,
-    settleMs: SETTLE_MS,
+    settleMs: SETTLE_MS + (has('clone') ? CLASH_MS : 0),
     // a wiped site's earlier self is a member until it is missed
     drainMs: drains && !losesDisks ? DRAIN_MS : 0,
     ...(rot === undefined ? {} : { rot }),

@@ -51,9 +51,9 @@ export class SiteRecord {
     this.#known = known;
   }
 
-  /** As it was in a backup that was taken when it had so many ops. */
-  backup(ops: number, clock: ClockRecord | undefined): SiteRecord {
-    const record = new SiteRecord(this.#site, this.#watcher, this.#known);
+  /** As it was in a copy that was taken when it had so many ops, of this site or of another one that goes on from there. */
+  copy(ops = this.#ops.length, clock = this.#clock, site = this.#site): SiteRecord {
+    const record = new SiteRecord(site, this.#watcher, this.#known);
     record.#ops.push(...this.#ops.slice(0, ops));
     record.#clock = clock;
     return record;

@@ -132,9 +132,10 @@ export class SimSite {
   readonly #identity: SimIdentity;
   #boot: Boot | undefined;
 
-  constructor(world: SiteWorld, setup: SiteSetup) {
+  constructor(world: SiteWorld, setup: SiteSetup, identity = new SimIdentity(world.seed, setup.name)) {
     this.#world = world;
     this.#setup = setup;
+    this.#identity = identity;
     this.name = setup.name;
     this.clock = new SimClock(() => world.scheduler.nowMs, setup.clock);
     const chance = new Draw(world.seed, `${setup.name} disk faults`);
@@ -145,7 +146,6 @@ export class SimSite {
         this.onCrashPoint(point);
       },
     );
-    this.#identity = new SimIdentity(world.seed, setup.name);
   }
 
   get keepsLittle(): boolean {
@@ -188,14 +188,15 @@ export class SimSite {
       files,
       log: this.#world.log,
     });
-    const deps: PluginDeps = { ...runtime, siteId: this.name, dataDir: 'data' };
+    const directory = this.#identity.directory(lane);
+    const deps: PluginDeps = { ...runtime, siteId: directory.site, dataDir: 'data' };
     const storeBoot = { lane, draw, faults: this.faults };
     const metaStore = await disks.meta.boot(storeBoot);
     const chunkStore = disks.chunks.boot(storeBoot, deps);
     const ports: SitePorts = {
       ...deps,
       incarnation: this.incarnation,
-      directory: this.#identity.directory(lane),
+      directory,
       metaStore,
       chunkStore,
       makeTransport: () => new SimTransport(this.#world.network, this.name, lane),
@@ -249,7 +250,7 @@ export class SimSite {
     if (copied === undefined) return false;
     const frozen = await meta.copy(async () => {});
     const [ops, clock, identify] = [record.ops.length, record.clock, this.#identity.saved()];
-    this.#backup = { meta: frozen, chunks: copied, identify, recorded: () => record.backup(ops, clock) };
+    this.#backup = { meta: frozen, chunks: copied, identify, recorded: () => record.copy(ops, clock) };
     return true;
   }
 
@@ -270,6 +271,24 @@ export class SimSite {
     this.restores++;
     identify();
     if (isNoticed) this.#identity.copied();
+  }
+
+  /**
+   * Another site from copies of its disks as they are now, under the same id and at a host of its own, which calls whom this one calls.
+   * `isNoticed`: its first start sees that they are a copy. `undefined` where there are none to be had.
+   */
+  async clone(isNoticed: boolean): Promise<SimSite | undefined> {
+    const { meta, chunks, record } = this.#requireDisks();
+    const copied = chunks.copy();
+    if (copied === undefined) return undefined;
+    const name = `${this.name}~`;
+    const clone = new SimSite(this.#world, { ...this.#setup, name }, this.#identity.clone(name));
+    const ownRecord = record.copy(undefined, undefined, clone);
+    const onCommit: OnCommit = (writes) => ownRecord.commit(writes, this.#world.scheduler.nowMs);
+    clone.#disks = { meta: await meta.copy(onCommit), chunks: copied, record: ownRecord };
+    clone.peers = this.peers;
+    if (isNoticed) clone.#identity.copied();
+    return clone;
   }
 
   /**

@@ -153,8 +153,12 @@ export class World {
     if (this.#hasFailed()) return;
     healAll(this);
     const deadlineMs = this.scheduler.nowMs + this.#plan.settleMs;
-    do await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
-    while (!(await this.#isAtRest()) && this.scheduler.nowMs < deadlineMs && !this.#hasFailed());
+    let isAtRest = false;
+    while (!isAtRest && this.scheduler.nowMs < deadlineMs && !this.#hasFailed()) {
+      await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
+      isAtRest = await this.#isAtRest();
+    }
+    if (!isAtRest) this.#tellUnrest();
     for (const site of this.sites) {
       site.collectGarbage().catch((error: unknown) => this.fail('garbage', `${site.name}: ${String(error)}`));
     }
@@ -197,6 +201,14 @@ export class World {
     const vectors = new Set(this.sites.map(({ record }) => vectorName(record.vector)));
     if (vectors.size > 1) return false;
     return !this.#adapter.movesBytes || (await outstanding(this.sites, this.#hasLostDisks)).length === 0;
+  }
+
+  #tellUnrest(): void {
+    if (this.#hasFailed()) return;
+    const found = this.sites.map(
+      ({ name, isUp, record }) => `${name}${isUp ? '' : ' (down)'} [${vectorName(record.vector)}]`,
+    );
+    this.fail('liveness', `healed ${this.#plan.settleMs} ms ago, and not at rest: ${found.join(', ')}`);
   }
 
   #scheduleStep(step: ClientStep): void {

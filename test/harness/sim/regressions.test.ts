@@ -42,7 +42,7 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
     140,
     'a removed version held chunks under a node that it never fetched: the harness called it a loss',
   ],
-  ['replication', 906412876, 'two wiped sites that met each other first turned away the one that had the data'],
+  ['replication', 30295, 'a wiped site took back a removal of its own: the harness judged it as one made now'],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
 ];
 
