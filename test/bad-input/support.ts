@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 
-import { createSite, loadConfig } from '../../core/index.ts';
-import { nodeFiles } from '../../core/kernel/runtime/files.ts';
 import type { Site } from '../../core/kernel/site.ts';
 import type { AuthRequest } from '../../core/contracts/index.ts';
 import { signHeader, type PlainRequest, type SigningOptions } from '../../harness/conformance/auth/signer.ts';
 import { childText, parseXml, type XmlNode } from '../../plugins/gateway-s3/xml.ts';
+import { configuredSite } from '../support/configured-site.ts';
 
 export const ROOT = { accessKeyId: 'ROOTKEY', secretKey: 'rootsecretrootsecret' } as const;
 export const BUCKET = 'photos';
@@ -46,28 +45,19 @@ export class BadInputRig implements AsyncDisposable {
   ): Promise<BadInputRig> {
     const owned = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'skerry-bad-input-')) : undefined;
     const dataDir = options.dataDir ?? join(owned ?? '', 'data');
-    const loaded = await loadConfig({
-      values: {
-        plugins: {
-          auth: {
-            use: 'sigv4',
-            identities: [
-              { accessKey: ROOT.accessKeyId, secretKey: ROOT.secretKey, policy: 'admin', account: '000000000001' },
-            ],
-          },
-          chunkStore: { use: 'fs', ...options.chunkStore },
-          gateways: [{ use: 's3', listen: '127.0.0.1:0', ...options.gateway }],
+    const site = await configuredSite(dataDir, {
+      plugins: {
+        auth: {
+          use: 'sigv4',
+          identities: [
+            { accessKey: ROOT.accessKeyId, secretKey: ROOT.secretKey, policy: 'admin', account: '000000000001' },
+          ],
         },
-        seed: { buckets: [BUCKET] },
-        admin: { enabled: false },
-        log: { level: 'silent' },
+        chunkStore: { use: 'fs', ...options.chunkStore },
+        gateways: [{ use: 's3', listen: '127.0.0.1:0', ...options.gateway }],
       },
-      env: {},
-      flags: { dataDir },
-      cwd: tmpdir(),
-      files: nodeFiles,
+      seed: { buckets: [BUCKET] },
     });
-    const site = createSite(loaded);
     await site.start();
     return new BadInputRig(site, dataDir, owned);
   }
