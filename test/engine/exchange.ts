@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ManifestEntry, WriteResult } from '../../core/contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../../core/engine/replica.ts';
-import { BUCKET, type WholeSite } from './whole-site.ts';
+import { BUCKET, bytesOf, type WholeSite } from './whole-site.ts';
 
 /** All ops that `to` lacks. */
 export async function pullOps(from: WholeSite, to: WholeSite): Promise<void> {
@@ -61,12 +61,5 @@ export function put(site: WholeSite, key: string, body: string | Buffer): Promis
 
 /** All bytes of one version. */
 export async function readVersion(site: WholeSite, key: string, versionId?: string): Promise<Buffer> {
-  const object = await site.objects.openObject({ bucket: BUCKET, key, ...(versionId ? { versionId } : {}) });
-  try {
-    const pieces: Buffer[] = [];
-    for await (const piece of object.read(0, object.info.content.size)) pieces.push(Buffer.from(piece));
-    return Buffer.concat(pieces);
-  } finally {
-    object.close();
-  }
+  return bytesOf(await site.objects.openObject({ bucket: BUCKET, key, ...(versionId ? { versionId } : {}) }));
 }

@@ -10,6 +10,7 @@ import { createPins } from '../../core/engine/pins.ts';
 import { encodeRecord } from '../../core/engine/records.ts';
 import { createNodeHashing } from '../../core/kernel/runtime/hashing.ts';
 import { FakeChunkStore, FakeMetaStore, silentLogger } from './fake-stores.ts';
+import { noise } from './whole-site.ts';
 
 const { hashing, close } = createNodeHashing({ threadsMax: 2 });
 after(close);
@@ -42,17 +43,6 @@ function bench(options: IngestOptions = {}) {
       }),
     );
   return { chunkStore, reader, pins, ingest, stored };
-}
-
-/** Deterministic bytes that do not repeat. */
-function noise(length: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(length);
-  let state = seed;
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
 }
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import { isSkerryError, type Op, type Stamp } from '../../core/contracts/index.t
 import { sourceOf } from './cut-support.ts';
 import { fetchBytes } from './exchange.ts';
 import { Author } from './support.ts';
-import { noise, wholeSite, type WholeSite } from './whole-site.ts';
+import { bytesOf, noise, wholeSite, type WholeSite } from './whole-site.ts';
 
 const OBJECT = { owner: 'o', headers: {}, metadata: {}, storageClass: 'STANDARD' } as const;
 const AT = { bucket: 'locked', key: 'k' } as const;
@@ -44,14 +44,7 @@ const hold = ({ peer, stamp }: Locked, wallMs: number): Op =>
   peer.write({ type: 'version.setting', ...AT, target: stamp, name: 'legalHold', value: 'ON' }, wallMs);
 
 async function bodyOf({ objects }: WholeSite): Promise<string> {
-  const object = await objects.openObject(AT);
-  try {
-    const pieces: Buffer[] = [];
-    for await (const piece of object.read(0, object.info.content.size)) pieces.push(Buffer.from(piece));
-    return Buffer.concat(pieces).toString();
-  } finally {
-    object.close();
-  }
+  return (await bytesOf(await objects.openObject(AT))).toString();
 }
 
 describe('rule 10 in a bucket', () => {

@@ -1,5 +1,13 @@
 /** A whole engine over the stores in memory, for tests of what clients see. */
-import type { ChunkStore, Clock, Logger, MetaStore, ObjectService, Timers } from '../../core/contracts/index.ts';
+import type {
+  ChunkStore,
+  Clock,
+  Logger,
+  MetaStore,
+  ObjectService,
+  OpenObject,
+  Timers,
+} from '../../core/contracts/index.ts';
 import { createEngine, type Engine, type EngineDeps } from '../../core/engine/engine.ts';
 import type { SpaceOptions } from '../../core/engine/space.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
@@ -106,11 +114,18 @@ export async function wholeSite({
 
 /** All bytes of an object. */
 export async function readAll(objects: ObjectService, key: string, start = 0, length?: number): Promise<Buffer> {
-  const object = await objects.openObject({ bucket: BUCKET, key });
+  return bytesOf(await objects.openObject({ bucket: BUCKET, key }), start, length);
+}
+
+/** Reads an open object, and closes it. */
+export async function bytesOf(
+  object: OpenObject,
+  start = 0,
+  length = object.info.content.size - start,
+): Promise<Buffer> {
   try {
     const pieces: Buffer[] = [];
-    for await (const piece of object.read(start, length ?? object.info.content.size - start))
-      pieces.push(Buffer.from(piece));
+    for await (const piece of object.read(start, length)) pieces.push(Buffer.from(piece));
     return Buffer.concat(pieces);
   } finally {
     object.close();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import type { Json, Stamp } from '../../core/contracts/index.ts';
-import { noise, type WholeSite } from '../engine/whole-site.ts';
+import { bytesOf, noise, type WholeSite } from '../engine/whole-site.ts';
 import { meet, pass, proveStable, pull, sites } from './support.ts';
 
 const AT = { bucket: 'locked', key: 'k' } as const;
@@ -31,14 +31,7 @@ const remove = ({ objects }: WholeSite, { versionId }: Known): Promise<unknown> 
   objects.deleteObject({ ...AT, versionId, owner: 'o' });
 
 async function body({ objects }: WholeSite, { versionId }: Known): Promise<Buffer> {
-  const object = await objects.openObject({ ...AT, versionId });
-  try {
-    return Buffer.concat(
-      (await Array.fromAsync(object.read(0, object.info.content.size))).map((piece) => Buffer.from(piece)),
-    );
-  } finally {
-    object.close();
-  }
+  return bytesOf(await objects.openObject({ ...AT, versionId }));
 }
 
 describe('rule 10: a lock wins over a removal that has not seen it', () => {
