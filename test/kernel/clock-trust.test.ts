@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import type { Site } from '../../core/index.ts';
 import { createNodeRuntime } from '../../core/kernel/runtime/index.ts';
 import { memoryLogger } from './fixtures/logger.ts';
-import { BUCKET, freePort, makeSite, put, until } from './fixtures/real-sites.ts';
+import { BUCKET, freePort, put, started, stop, until } from './fixtures/real-sites.ts';
 import { withDirectory } from './fixtures/site.ts';
 
 const JUMP_MS = 120_000;
@@ -18,18 +18,16 @@ async function withClock(behindMs: number, use: (waw: Site, move: (offsetMs: num
     const { runtime, close } = createNodeRuntime(memoryLogger().logger);
     let offsetMs = -behindMs;
     const clock = { ...runtime.clock, wallMs: () => runtime.clock.wallMs() + offsetMs };
-    const hub = await makeSite({ id: 'hub', dataDir: join(directory, 'hub'), port, peers: {} });
+    const hub = await started({ id: 'hub', dataDir: join(directory, 'hub'), port, peers: {} });
     const replication = { longPollMs: 200 };
     const spec = { id: 'waw', dataDir: join(directory, 'waw'), peers: { hub: port }, replication };
-    const waw = await makeSite(spec, { runtime: { ...runtime, clock } });
-    await hub.start();
-    await waw.start();
+    const waw = await started(spec, { runtime: { ...runtime, clock } });
     try {
       await waw.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
       await use(waw, (ms) => (offsetMs = ms));
     } finally {
-      await waw.stop({ graceMs: 0 });
-      await hub.stop({ graceMs: 0 });
+      await stop(waw);
+      await stop(hub);
       await close();
     }
   });

@@ -4,16 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import type { Site } from '../../core/index.ts';
-import { BUCKET, freePort, keysOf, makeSite, put, until, type SiteSpec } from './fixtures/real-sites.ts';
+import { BUCKET, freePort, keysOf, put, started, stop, until, type SiteSpec } from './fixtures/real-sites.ts';
 import { withDirectory } from './fixtures/site.ts';
-
-const stop = (site: Site): Promise<void> => site.stop({ graceMs: 0 });
-
-async function started(spec: SiteSpec): Promise<Site> {
-  const site = await makeSite(spec);
-  await site.start();
-  return site;
-}
 
 const has = (site: Site, ...keys: readonly string[]) =>
   until(`${keys.join()} are there`, async () => {

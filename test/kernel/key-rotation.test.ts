@@ -4,19 +4,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import type { Site } from '../../core/index.ts';
-import { BUCKET, freePort, keysOf, makeSite, put, until, type SiteSpec } from './fixtures/real-sites.ts';
+import { BUCKET, freePort, keysOf, put, started, stop, until, type SiteSpec } from './fixtures/real-sites.ts';
 import { withDirectory } from './fixtures/site.ts';
 
 const OLD = 'the old key, long enough to be one';
 const NEW = 'the new key, long enough to be one';
 
-async function started(spec: SiteSpec, keys: Pick<SiteSpec, 'clusterKey' | 'previousClusterKeys'>): Promise<Site> {
-  const site = await makeSite({ ...spec, ...keys });
-  await site.start();
-  return site;
-}
-
-const stop = (site: Site): Promise<void> => site.stop({ graceMs: 0 });
 const usable = (site: Site, key: string) => async () => site.services().identities.find(key)?.secretKey !== undefined;
 const has = (site: Site, key: string) => async () => (await keysOf(site)).includes(key);
 
@@ -27,14 +20,14 @@ describe('a new cluster key', () => {
       const port = await freePort();
       const ber: SiteSpec = { id: 'ber', dataDir: join(directory, 'ber'), port, peers: {} };
       const waw: SiteSpec = { id: 'waw', dataDir: join(directory, 'waw'), peers: { ber: port } };
-      let [b, w] = [await started(ber, { clusterKey: OLD }), await started(waw, { clusterKey: OLD })];
+      let [b, w] = [await started({ ...ber, clusterKey: OLD }), await started({ ...waw, clusterKey: OLD })];
       try {
         await b.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
         await b.services().admin.createKey({ accessKeyId: 'OLDKEY', policy: 'rw' });
         await until('a key of ber works at waw', usable(w, 'OLDKEY'));
 
         await stop(w);
-        w = await started(waw, { clusterKey: NEW, previousClusterKeys: [OLD] });
+        w = await started({ ...waw, clusterKey: NEW, previousClusterKeys: [OLD] });
         assert.ok(await usable(w, 'OLDKEY')());
         await put(w, 'of waw, which has the new key');
         await put(b, 'of ber, which has the old key');
@@ -42,7 +35,7 @@ describe('a new cluster key', () => {
         await until('it arrives', has(w, 'of ber, which has the old key'));
 
         await stop(b);
-        b = await started(ber, { clusterKey: NEW, previousClusterKeys: [OLD] });
+        b = await started({ ...ber, clusterKey: NEW, previousClusterKeys: [OLD] });
         await w.services().admin.createKey({ accessKeyId: 'NEWKEY', policy: 'rw' });
         await until('a key sealed with the new one works', usable(b, 'NEWKEY'));
         assert.deepEqual((await w.services().admin.resealKeys()).includes('OLDKEY'), true);
@@ -52,7 +45,7 @@ describe('a new cluster key', () => {
 
         await stop(w);
         await stop(b);
-        [b, w] = [await started(ber, { clusterKey: NEW }), await started(waw, { clusterKey: NEW })];
+        [b, w] = [await started({ ...ber, clusterKey: NEW }), await started({ ...waw, clusterKey: NEW })];
         for (const site of [b, w]) for (const key of ['OLDKEY', 'NEWKEY']) assert.ok(await usable(site, key)(), key);
         await put(w, 'without the old key');
         await until('it arrives', has(b, 'without the old key'));
@@ -66,9 +59,8 @@ describe('a new cluster key', () => {
   test('a site that does not accept the old key refuses whoever has no other', async () => {
     await withDirectory(async (directory) => {
       const port = await freePort();
-      const ber = await started({ id: 'ber', dataDir: join(directory, 'ber'), port, peers: {} }, { clusterKey: NEW });
-      const spec = { id: 'waw', dataDir: join(directory, 'waw'), peers: { ber: port } };
-      const waw = await started(spec, { clusterKey: OLD });
+      const ber = await started({ id: 'ber', dataDir: join(directory, 'ber'), port, peers: {}, clusterKey: NEW });
+      const waw = await started({ id: 'waw', dataDir: join(directory, 'waw'), peers: { ber: port }, clusterKey: OLD });
       try {
         await assert.rejects(waw.services().admin.pullFrom('ber'), { code: 'Unauthenticated' });
       } finally {

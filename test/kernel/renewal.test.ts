@@ -16,7 +16,10 @@ import {
   keysOf,
   makeSite,
   put,
+  putOnceAccepted,
   restoreInPlace,
+  started,
+  stop,
   until,
   type SiteSpec,
 } from './fixtures/real-sites.ts';
@@ -44,14 +47,6 @@ async function withPair(dials: 'waw' | 'ber', use: (pair: Pair) => Promise<void>
   });
 }
 
-async function started(spec: SiteSpec): Promise<Site> {
-  const site = await makeSite(spec);
-  await site.start();
-  return site;
-}
-
-const stop = (site: Site): Promise<void> => site.stop({ graceMs: 0 });
-
 /** waw wrote k1 and k2, was backed up, wrote k3 and k4, which ber has; then it was lost. */
 async function backedUpThenLost({
   waw,
@@ -78,16 +73,6 @@ async function bucketHas(site: Site, keys: readonly string[]): Promise<boolean> 
   return buckets.length > 0 && has(site, keys)();
 }
 
-const accepts = (site: Site, key: string) => async (): Promise<boolean> => {
-  try {
-    await put(site, key);
-    return true;
-  } catch (error) {
-    assert.equal((error as { code?: string }).code, 'Unavailable');
-    return false;
-  }
-};
-
 async function sameState(a: Site, b: Site): Promise<void> {
   await until('equal vectors', async () => {
     const [x, y] = [(await a.status()).vector, (await b.status()).vector];
@@ -104,7 +89,7 @@ describe('a backup put back in place', () => {
         const site = await started(pair.waw);
         try {
           if (dials === 'ber') await until('it is found out', async () => (await site.status()).origin !== was);
-          await until('a write is accepted', accepts(site, 'k5'));
+          await putOnceAccepted(site, 'k5');
           assert.deepEqual(await keysOf(site), ['k1', 'k2', 'k3', 'k4', 'k5']);
           assert.notEqual((await site.status()).origin, was);
           assert.equal((await status(site)).fenced, undefined);
@@ -169,7 +154,7 @@ describe('the process ends in the middle', () => {
       const again = await started(pair.ber);
       const site = await started(pair.waw);
       try {
-        await until('a write is accepted', accepts(site, 'k5'));
+        await putOnceAccepted(site, 'k5');
         assert.deepEqual(await keysOf(site), ['k1', 'k2', 'k3', 'k4', 'k5']);
         assert.equal((await status(site)).takesBack, undefined);
       } finally {
@@ -187,7 +172,7 @@ describe('a copy of the directory somewhere else', () => {
       const site = await started({ ...pair.waw, dataDir: pair.backup });
       try {
         assert.notEqual((await site.status()).origin, was);
-        await until('a write is accepted', accepts(site, 'k5'));
+        await putOnceAccepted(site, 'k5');
         assert.deepEqual(
           await keysOf(site),
           ['k1', 'k2', 'k3', 'k4', 'k5'],
@@ -226,8 +211,7 @@ describe('a clone that nothing tells from the original', () => {
   test('both are refused by their peer, and neither accepts a write', async () => {
     await withPair('waw', async ({ waw, ber, backup }) => {
       const peer = await started(ber);
-      const first = await makeSite(waw, { host });
-      await first.start();
+      const first = await started(waw, { host });
       await first.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
       await put(first, 'k1');
       await until('ber has k1', () => bucketHas(peer, ['k1']));
@@ -261,7 +245,7 @@ describe('a site that was removed from the cluster', () => {
         const { origin: was } = await site.status();
         await peer.services().admin.removeMember('waw');
         await until('it is another', async () => (await site.status()).origin !== was);
-        await until('a write is accepted', accepts(site, 'k2'));
+        await putOnceAccepted(site, 'k2');
         await until('ber has it', has(peer, ['k1', 'k2']));
         await sameState(site, peer);
       } finally {

@@ -6,6 +6,7 @@ import { SkerryError } from '../../core/contracts/index.ts';
 import type { OpsCallFrame } from '../../core/replication/calls.ts';
 import { gathered } from '../../core/replication/gather.ts';
 import { Author, content } from '../engine/support.ts';
+import { turn } from '../support/turn.ts';
 
 const author = new Author('waw');
 const LIMITS = { maxOps: 5, maxBytes: 1000 };
@@ -30,7 +31,6 @@ const page = (ops: number, bytes = 10): OpsCallFrame => ({
   },
 });
 const caughtUp: OpsCallFrame = { bytes: 10, frame: { kind: 'caught-up', vector: {}, hlc: '0000000000000001' } };
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A call whose frames come at once, that counts how many were read and knows whether it was stopped. */
 function callOf(frames: readonly OpsCallFrame[], failure?: Error) {

@@ -1,20 +1,16 @@
 /** Rule 15 with real sites and real HTTP: an empty site is ready when it has what its peers have, or when there is nobody. */
 import assert from 'node:assert/strict';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import type { BootstrapStatus } from '../../core/contracts/index.ts';
-import { createSite, loadConfig, type Site } from '../../core/index.ts';
-import { nodeFiles } from '../../core/kernel/runtime/files.ts';
+import type { Site } from '../../core/index.ts';
 import { skerryFails, skerryJson } from '../cli/command.ts';
 import { noise } from '../engine/whole-site.ts';
+import { BUCKET, CLUSTER_KEY, get, put, stop } from '../kernel/fixtures/real-sites.ts';
 import { withDirectory } from '../kernel/fixtures/site.ts';
-
-const CLUSTER_KEY = 'a key that is long enough to be one';
-const BUCKET = 'photos';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { configuredSite } from '../support/configured-site.ts';
+import { turn } from '../support/turn.ts';
 
 interface Peer {
   readonly site: string;
@@ -22,46 +18,23 @@ interface Peer {
 }
 
 /** Not yet started. Nothing is kept for peers that nobody needs, and every look finds that at once. */
-async function makeSite(directory: string, id: string, peers: readonly Peer[], options: object = {}): Promise<Site> {
-  const loaded = await loadConfig({
-    values: {
-      site: { id },
-      plugins: {
-        transport: { use: 'http', listen: '127.0.0.1:0' },
-        gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
-      },
-      replication: {
-        clusterKey: CLUSTER_KEY,
-        peers,
-        keepOps: 0,
-        purgeIntervalMs: 100,
-        tombstoneGraceMs: 0,
-        ...options,
-      },
-      log: { level: 'silent' },
+function makeSite(directory: string, id: string, peers: readonly Peer[], options: object = {}): Promise<Site> {
+  return configuredSite(join(directory, id), {
+    site: { id },
+    plugins: {
+      transport: { use: 'http', listen: '127.0.0.1:0' },
+      gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
     },
-    env: {},
-    flags: { dataDir: join(directory, id) },
-    cwd: tmpdir(),
-    files: nodeFiles,
+    replication: {
+      clusterKey: CLUSTER_KEY,
+      peers,
+      keepOps: 0,
+      purgeIntervalMs: 100,
+      tombstoneGraceMs: 0,
+      ...options,
+    },
+    admin: { enabled: true },
   });
-  return createSite(loaded);
-}
-
-async function put(site: Site, key: string, bytes: Uint8Array): Promise<void> {
-  const input = { bucket: BUCKET, key, owner: 'owner', headers: {}, metadata: {}, storageClass: 'STANDARD' };
-  await site.services().objects.putObject({ ...input, body: { bytes } });
-}
-
-async function get(site: Site, key: string): Promise<Buffer> {
-  const object = await site.services().objects.openObject({ bucket: BUCKET, key });
-  try {
-    const pieces: Buffer[] = [];
-    for await (const piece of object.read(0, object.info.content.size)) pieces.push(Buffer.from(piece));
-    return Buffer.concat(pieces);
-  } finally {
-    object.close();
-  }
 }
 
 /** Whatever comes of the test, no site of it stays behind. */
@@ -71,7 +44,7 @@ async function withSites(use: (directory: string, sites: Site[]) => Promise<void
     try {
       await use(directory, sites);
     } finally {
-      for (const site of sites.reverse()) await site.stop({ graceMs: 0 });
+      for (const site of sites.reverse()) await stop(site);
     }
   });
 }
@@ -129,7 +102,7 @@ describe('an empty site', () => {
       await alone.start();
       assert.deepEqual(alone.health.ready(), { ready: true });
       await alone.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
-      await alone.stop({ graceMs: 0 });
+      await stop(alone);
       const stopped = await makeSite(directory, 'stopped', nobody, { joinWaitMs: 600_000 });
       sites.push(stopped);
       const starting = stopped.start();
@@ -143,7 +116,7 @@ describe('an empty site', () => {
       assert.deepEqual([listing.status, listing.headers.get('retry-after')], [503, '2']);
       assert.deepEqual([ready.status, live.status], [503, 200]);
       assert.match(await ready.text(), /^the site is empty/);
-      await stopped.stop({ graceMs: 0 });
+      await stop(stopped);
       await starting;
     });
   });

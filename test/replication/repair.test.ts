@@ -1,23 +1,20 @@
 /** Real sites over HTTP, default stores: bytes that rot on the disk, rows that are lost, versions shown before their bytes. */
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 
 import type { ValidateInput, ValidationReport } from '../../core/contracts/index.ts';
-import { createSite, loadConfig, type Site } from '../../core/index.ts';
-import { nodeFiles } from '../../core/kernel/runtime/files.ts';
+import type { Site } from '../../core/index.ts';
 import { noise } from '../engine/whole-site.ts';
+import { BUCKET, CLUSTER_KEY, put, stop } from '../kernel/fixtures/real-sites.ts';
 import { withDirectory } from '../kernel/fixtures/site.ts';
+import { configuredSite } from '../support/configured-site.ts';
+import { turn } from '../support/turn.ts';
 
-const CLUSTER_KEY = 'a key that is long enough to be one';
-const BUCKET = 'photos';
 const SMALL = noise(20_000, 1);
 const LARGE = noise(9_000_000, 2);
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 interface Peer {
   readonly site: string;
@@ -31,24 +28,15 @@ interface Options {
 }
 
 async function startSite(directory: string, id: string, { peers = [], ...options }: Options = {}): Promise<Site> {
-  const loaded = await loadConfig({
-    values: {
-      site: { id },
-      plugins: {
-        transport: { use: 'http', ...(peers.length === 0 ? { listen: '127.0.0.1:0' } : {}) },
-        gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
-        auth: { use: 'anonymous' },
-      },
-      replication: { clusterKey: CLUSTER_KEY, peers, longPollMs: 1000, ...options },
-      admin: { enabled: false },
-      log: { level: 'silent' },
+  const site = await configuredSite(join(directory, id), {
+    site: { id },
+    plugins: {
+      transport: { use: 'http', ...(peers.length === 0 ? { listen: '127.0.0.1:0' } : {}) },
+      gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
+      auth: { use: 'anonymous' },
     },
-    env: {},
-    flags: { dataDir: join(directory, id) },
-    cwd: tmpdir(),
-    files: nodeFiles,
+    replication: { clusterKey: CLUSTER_KEY, peers, longPollMs: 1000, ...options },
   });
-  const site = createSite(loaded);
   await site.start();
   return site;
 }
@@ -69,15 +57,10 @@ async function withPair(options: Options, use: (pair: Pair) => Promise<void>): P
       await hub.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
       await use({ hub, edge, directory });
     } finally {
-      await edge.stop({ graceMs: 0 });
-      await hub.stop({ graceMs: 0 });
+      await stop(edge);
+      await stop(hub);
     }
   });
-}
-
-async function put(site: Site, key: string, bytes: Uint8Array): Promise<void> {
-  const input = { bucket: BUCKET, key, owner: 'owner', headers: {}, metadata: {}, storageClass: 'STANDARD' };
-  await site.services().objects.putObject({ ...input, body: { bytes } });
 }
 
 async function pullAll(edge: Site): Promise<void> {
@@ -133,7 +116,7 @@ describe('two sites over HTTP', () => {
       assert.deepEqual(await get(edge, 'large'), LARGE);
       const { integrity } = await edge.services().admin.replicationStatus();
       assert.deepEqual([integrity.damagedChunks, integrity.repairedChunks], [2, 2]);
-      await hub.stop({ graceMs: 0 });
+      await stop(hub);
       assert.deepEqual(await get(edge, 'small'), SMALL);
       assert.deepEqual(await get(edge, 'large'), LARGE);
     });
@@ -146,7 +129,7 @@ describe('two sites over HTTP', () => {
       await pullAll(edge);
       await rot(join(directory, 'edge'), SMALL.subarray(0, 100));
       await rot(join(directory, 'edge'), LARGE.subarray(8_000_000, 8_000_100));
-      await hub.stop({ graceMs: 0 });
+      await stop(hub);
       for (let state = 'connected'; state === 'connected';)
         state = (await edge.services().admin.replicationStatus()).peers[0]?.state ?? '';
       const refused = await fetch(urlOf(edge, 'small'));
@@ -189,7 +172,7 @@ describe('two sites over HTTP', () => {
         await hub.services().objects.createBucket({ bucket: BUCKET, owner: 'owner' });
         await put(hub, 'lost', SMALL);
         await pullAll(edge);
-        await edge.stop({ graceMs: 0 });
+        await stop(edge);
         loseRow(join(directory, 'edge'), `${BUCKET}\0lost`);
         edge = await startSite(directory, 'edge', options);
         const { admin } = edge.services();
@@ -209,8 +192,8 @@ describe('two sites over HTTP', () => {
         assert.deepEqual(await get(edge, 'lost'), SMALL);
         assert.equal((await validate(edge, {})).isSound, true);
       } finally {
-        await edge.stop({ graceMs: 0 });
-        await hub.stop({ graceMs: 0 });
+        await stop(edge);
+        await stop(hub);
       }
     });
   });

@@ -1,19 +1,15 @@
 /** Real sites, real HTTP, default stores: what administration sees and does. */
 import assert from 'node:assert/strict';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import type { Op } from '../../core/contracts/index.ts';
-import { createSite, loadConfig, type Site } from '../../core/index.ts';
-import { nodeFiles } from '../../core/kernel/runtime/files.ts';
+import type { Site } from '../../core/index.ts';
 import { noise } from '../engine/whole-site.ts';
+import { BUCKET, CLUSTER_KEY, get, put, stop } from '../kernel/fixtures/real-sites.ts';
 import { withDirectory } from '../kernel/fixtures/site.ts';
-
-const CLUSTER_KEY = 'a key that is long enough to be one';
-const BUCKET = 'photos';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { configuredSite } from '../support/configured-site.ts';
+import { turn } from '../support/turn.ts';
 
 interface Peer {
   readonly site: string;
@@ -21,24 +17,15 @@ interface Peer {
 }
 
 /** Not yet started. A site with peers only dials out; one without listens. */
-async function makeSite(directory: string, id: string, peers: readonly Peer[]): Promise<Site> {
-  const loaded = await loadConfig({
-    values: {
-      site: { id },
-      plugins: {
-        transport: { use: 'http', ...(peers.length === 0 ? { listen: '127.0.0.1:0' } : {}) },
-        gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
-      },
-      replication: { clusterKey: CLUSTER_KEY, peers },
-      admin: { enabled: false },
-      log: { level: 'silent' },
+function makeSite(directory: string, id: string, peers: readonly Peer[]): Promise<Site> {
+  return configuredSite(join(directory, id), {
+    site: { id },
+    plugins: {
+      transport: { use: 'http', ...(peers.length === 0 ? { listen: '127.0.0.1:0' } : {}) },
+      gateways: [{ use: 's3', listen: '127.0.0.1:0' }],
     },
-    env: {},
-    flags: { dataDir: join(directory, id) },
-    cwd: tmpdir(),
-    files: nodeFiles,
+    replication: { clusterKey: CLUSTER_KEY, peers },
   });
-  return createSite(loaded);
 }
 
 /** A hub that listens, and a site behind a wall that dials it. */
@@ -57,8 +44,8 @@ async function withPair(use: (hub: Site, walled: Site, arrived: (key: string) =>
     try {
       await use(hub, walled, arrived);
     } finally {
-      await walled.stop({ graceMs: 0 });
-      await hub.stop({ graceMs: 0 });
+      await stop(walled);
+      await stop(hub);
     }
   });
 }
@@ -67,22 +54,6 @@ function note({ body }: Op, seen: Set<string>, waiting: Map<string, () => void>)
   if (body.type !== 'version.put') return;
   seen.add(body.key);
   waiting.get(body.key)?.();
-}
-
-async function put(site: Site, key: string, bytes: Uint8Array): Promise<void> {
-  const input = { bucket: BUCKET, key, owner: 'owner', headers: {}, metadata: {}, storageClass: 'STANDARD' };
-  await site.services().objects.putObject({ ...input, body: { bytes } });
-}
-
-async function get(site: Site, key: string): Promise<Buffer> {
-  const object = await site.services().objects.openObject({ bucket: BUCKET, key });
-  try {
-    const pieces: Buffer[] = [];
-    for await (const piece of object.read(0, object.info.content.size)) pieces.push(Buffer.from(piece));
-    return Buffer.concat(pieces);
-  } finally {
-    object.close();
-  }
 }
 
 describe('two sites over HTTP', () => {
@@ -117,17 +88,10 @@ describe('two sites over HTTP', () => {
       await assert.rejects(walled.services().admin.pullFrom('nyc'), { code: 'NotFound' });
     });
     await withDirectory(async (directory) => {
-      const loaded = await loadConfig({
-        values: { plugins: { gateways: [{ use: 's3', listen: '127.0.0.1:0' }] }, log: { level: 'silent' } },
-        env: {},
-        flags: { dataDir: directory },
-        cwd: tmpdir(),
-        files: nodeFiles,
-      });
-      const alone = createSite(loaded);
+      const alone = await configuredSite(directory, { plugins: { gateways: [{ use: 's3', listen: '127.0.0.1:0' }] } });
       await alone.start();
       await assert.rejects(alone.services().admin.replicationStatus(), { code: 'Unavailable' });
-      await alone.stop({ graceMs: 0 });
+      await stop(alone);
     });
   });
 });

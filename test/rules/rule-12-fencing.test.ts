@@ -9,9 +9,11 @@ import {
   BUCKET,
   freePort,
   keysOf,
-  makeSite,
   put,
+  putOnceAccepted,
   restoreInPlace,
+  started,
+  stop,
   until,
   type SiteSpec,
 } from '../kernel/fixtures/real-sites.ts';
@@ -51,34 +53,13 @@ async function afterBackup(use: (lost: Lost) => Promise<void>): Promise<void> {
   });
 }
 
-async function started(spec: SiteSpec): Promise<Site> {
-  const site = await makeSite(spec);
-  await site.start();
-  return site;
-}
-
-const stop = (site: Site): Promise<void> => site.stop({ graceMs: 0 });
-
-/** Writes as soon as the site takes it. */
-async function write(site: Site, key: string): Promise<void> {
-  await until('a write is accepted', () =>
-    put(site, key).then(
-      () => true,
-      (error: { code?: string }) => {
-        assert.equal(error.code, 'Unavailable');
-        return false;
-      },
-    ),
-  );
-}
-
 describe('rule 12: a past that was taken away is noticed', () => {
   test('restored backup: the site has what it had acknowledged, as another origin, before it accepts a write', () =>
     afterBackup(async ({ waw, peer, backup, was }) => {
       await restoreInPlace(backup, waw.dataDir);
       const site = await started(waw);
       try {
-        await write(site, 'k3');
+        await putOnceAccepted(site, 'k3');
         assert.deepEqual(await keysOf(site), ['k1', 'k2', 'k3']);
         const { origin } = await site.status();
         assert.notEqual(origin, was);

@@ -11,10 +11,10 @@ import plugin from '../../../plugins/transport-memory/index.ts';
 import { FRAME_MAX_BYTES, WINDOW_FRAMES } from '../../../plugins/transport-memory/stream.ts';
 import { MemoryTransport } from '../../../plugins/transport-memory/transport.ts';
 import { pluginDeps } from '../../support/plugin-deps.ts';
+import { turn } from '../../support/turn.ts';
 
 const identity = (site: string): PeerIdentity => ({ site, origin: `${site}.0123456789abcdef` });
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const NONE = bytes();
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
