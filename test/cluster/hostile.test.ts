@@ -20,7 +20,7 @@ import {
 } from '../../core/replication/codec.ts';
 import { encodeFrame } from '../../core/replication/frames.ts';
 import { HttpTransport } from '../../plugins/transport-http/transport.ts';
-import { Author, content } from '../engine/support.ts';
+import { Author, versionPut } from '../engine/support.ts';
 import { identity, optionsWith } from '../plugins/transport-http/support.ts';
 import { pluginDeps } from '../support/plugin-deps.ts';
 import { Client } from './clients.ts';
@@ -101,17 +101,7 @@ async function outcomeOf(link: PeerLink, name: string, body: Uint8Array): Promis
   }
 }
 
-const putAfter = (author: Author, key: string) =>
-  author.write({
-    type: 'version.put',
-    bucket: BUCKET,
-    key,
-    nullVersion: true,
-    marker: false,
-    owner: 'o',
-    modifiedAtMs: 1,
-    content: content(key),
-  });
+const putAfter = (author: Author, key: string) => author.write(versionPut(key, { bucket: BUCKET }));
 
 /** Ops that can never be applied: those before them were kept back. */
 function opsBehindGap(count: number) {

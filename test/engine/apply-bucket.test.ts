@@ -13,13 +13,7 @@ import {
   type ExpectedBucket,
 } from './bucket-histories.ts';
 import { MiniSite, causalOrders, someOrder } from './mini-site.ts';
-import { applyInOrder, content, dump, memoryStore } from './support.ts';
-
-async function storeAfter(ops: readonly Op[]): Promise<MetaStore> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
-  return store;
-}
+import { dump, storeAfter, versionPut } from './support.ts';
 
 async function bucketOf(store: MetaStore, bucket: string): Promise<ExpectedBucket | undefined> {
   const [row] = await store.get([bucketKey(bucket)]);
@@ -32,16 +26,7 @@ async function bucketOf(store: MetaStore, bucket: string): Promise<ExpectedBucke
 const create = (owner: string): OpBody => ({ type: 'bucket.create', bucket: 'b', owner, createdAtMs: 1 });
 const remove: OpBody = { type: 'bucket.remove', bucket: 'b' };
 const policy = (value: string): OpBody => ({ type: 'bucket.setting', bucket: 'b', name: 'policy', value });
-const put = (key: string): OpBody => ({
-  type: 'version.put',
-  bucket: 'b',
-  key,
-  nullVersion: true,
-  marker: false,
-  owner: 'o',
-  modifiedAtMs: 1,
-  content: content(key),
-});
+const put = (key: string): OpBody => versionPut(key, { bucket: 'b' });
 
 /** Two sites that have both seen `before`, and then write unseen by each other. */
 async function apart(before: OpBody): Promise<{ readonly a: MiniSite; readonly b: MiniSite; readonly first: Op }> {

@@ -7,7 +7,7 @@ import { coversDot } from '../../core/engine/vector.ts';
 import { decodeRecord, type ConflictRecord, type HeadRecord } from '../../core/engine/records.ts';
 import { history, steps, winner } from './histories.ts';
 import { causalOrders, someOrder } from './mini-site.ts';
-import { Author, applyInOrder, content, dump, memoryStore } from './support.ts';
+import { Author, content, dump, storeAfter, versionPut } from './support.ts';
 
 /** The reference for conflicts: a null version ends by an op of its register that saw it, any other by a put that saw it. */
 function conflicts(ops: readonly Op[]): readonly Stamp[] {
@@ -43,8 +43,7 @@ interface State {
 }
 
 async function stateAfter(ops: readonly Op[]): Promise<State> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
+  const store = await storeAfter(ops);
   const [row] = await store.get([headKey('bkt', 'k')]);
   const listed = await store.scan({ space: 'conflicts', limit: 1000 });
   return {
@@ -107,16 +106,7 @@ describe('applying ops', () => {
 
   test('rule 7: a tag set at one site survives a put of another version at a second', async () => {
     const [a, b] = [new Author('a'), new Author('b')];
-    const put = a.write({
-      type: 'version.put',
-      bucket: 'bkt',
-      key: 'k',
-      nullVersion: false,
-      marker: false,
-      owner: 'o',
-      modifiedAtMs: 1,
-      content: content('one'),
-    });
+    const put = a.write(versionPut('k', { nullVersion: false, content: content('one') }));
     b.see(put);
     const tag = a.write({
       type: 'version.setting',
@@ -134,8 +124,7 @@ describe('applying ops', () => {
       name: 'acl',
       value: 'private',
     });
-    const store = await memoryStore();
-    await applyInOrder(store, [put, acl, tag]);
+    const store = await storeAfter([put, acl, tag]);
     const [row] = await store.get([headKey('bkt', 'k')]);
     const { settings } = decodeRecord<HeadRecord>(row as Uint8Array);
     assert.deepEqual({ tags: settings?.tags?.value, acl: settings?.acl?.value }, { tags: 'x', acl: 'private' });

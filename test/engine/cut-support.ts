@@ -1,4 +1,5 @@
 /** Sites in miniature that give each other snapshots. */
+import * as fc from 'fast-check';
 import type { MetaStore, Op, Origin, Stamp, VersionVector } from '../../core/contracts/index.ts';
 import { createCommitter, type Committer, type CommitterDeps } from '../../core/engine/committer.ts';
 import { mergeCut, type CutSource } from '../../core/engine/merge-cut.ts';
@@ -7,6 +8,7 @@ import { stampDot } from '../../core/engine/stamp.ts';
 import { ledgerSyncs } from '../../core/engine/sync-ledger.ts';
 import { nodeTimers } from '../../core/kernel/runtime/timers.ts';
 import { FakeChunkStore, silentLogger } from './fake-stores.ts';
+import { history, steps } from './histories.ts';
 import { Author } from './support.ts';
 
 export const CLOCK = { wallMs: () => 1000, monotonicMs: () => 1000 };
@@ -82,6 +84,18 @@ export function spread(ops: readonly Op[], keys: readonly string[]): readonly Op
     return { ...op, body: { ...body, key: keyOf(target) } };
   });
 }
+
+/** One starts as another does, one holds the separator of the keys of rows, one is not ASCII. */
+export const KEYS: readonly string[] = ['k', 'a\0b', 'a', 'ä'];
+
+/** Histories of some of `KEYS`. */
+export const keyHistories: fc.Arbitrary<() => Promise<readonly Op[]>> = fc
+  .tuple(steps(50), fc.integer({ min: 1, max: KEYS.length }))
+  .map(
+    ([plan, keys]) =>
+      async () =>
+        spread(history(plan), KEYS.slice(0, keys)),
+  );
 
 /** Some of the ops, in an order in which a site may have applied them: what it knows is causally closed. */
 export function someOf(ops: readonly Op[], count: number, picks: Iterable<number>): readonly Op[] {

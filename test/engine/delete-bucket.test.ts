@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isSkerryError, type Op, type OpBody } from '../../core/contracts/index.ts';
-import { Author, content } from './support.ts';
+import { isSkerryError, type Op } from '../../core/contracts/index.ts';
+import { Author, versionPut } from './support.ts';
 import { BUCKET, wholeSite, type WholeSite } from './whole-site.ts';
 
-const put = (key: string): OpBody => ({
-  type: 'version.put',
-  bucket: BUCKET,
-  key,
-  nullVersion: true,
-  marker: false,
-  owner: 'o',
-  modifiedAtMs: 1,
-  content: content(key),
-});
+const put = (key: string) => versionPut(key, { bucket: BUCKET });
 
 /** Another site that has seen all that this one has. */
 async function peerOf(site: WholeSite): Promise<Author> {

@@ -12,19 +12,21 @@ import { mergeInto, someOf, spread } from './cut-support.ts';
 import { history, steps } from './histories.ts';
 import { lockHistory, lockSteps } from './lock-histories.ts';
 import { someOrder } from './mini-site.ts';
-import { Author, applyInOrder, completeVersion, content, memoryStore } from './support.ts';
+import {
+  Author,
+  applyInOrder,
+  completeVersion,
+  content,
+  memoryStore,
+  storeAfter,
+  versionPut as put,
+} from './support.ts';
 
 const histories: fc.Arbitrary<() => Promise<readonly Op[]>> = fc.oneof(
   steps(40).map((plan) => async () => spread(history(plan), ['k', 'l', 'm'])),
   bucketSteps(40).map((plan) => () => bucketHistory(plan)),
   lockSteps(40).map((plan) => () => lockHistory(plan)),
 );
-
-async function storeAfter(ops: readonly Op[]): Promise<MetaStore> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
-  return store;
-}
 
 async function counted(store: MetaStore): Promise<ReadonlyMap<number, string>> {
   await using snapshot = await store.snapshot();
@@ -38,19 +40,6 @@ async function entitiesOf(store: MetaStore, leaves?: ReadonlySet<number>) {
 
 const sorted = (leaves: ReadonlyMap<number, string>): readonly (readonly [number, string])[] =>
   [...leaves].toSorted(([a], [b]) => a - b);
-
-const put = (key: string, fields: Partial<OpBody> = {}): OpBody =>
-  ({
-    type: 'version.put',
-    bucket: 'bkt',
-    key,
-    nullVersion: true,
-    marker: false,
-    owner: 'o',
-    modifiedAtMs: 1,
-    content: content(key),
-    ...fields,
-  }) as OpBody;
 
 describe('rule 16: the digest', () => {
   test('as kept by commits is as counted from the state, after every op of any history', async () => {

@@ -21,7 +21,7 @@ import { transact } from '../../core/engine/txn.ts';
 import { coversDot } from '../../core/engine/vector.ts';
 import { holdOn, isVoid, liveIn, lockHistory, lockSteps, putsIn, removalsIn, retentionOn } from './lock-histories.ts';
 import { MiniSite, causalOrders, someOrder } from './mini-site.ts';
-import { INCARNATION, applyInOrder, content, dump, memoryStore } from './support.ts';
+import { INCARNATION, applyInOrder, content, dump, memoryStore, versionPut } from './support.ts';
 
 const locatorOf = (stamp: Stamp): Locator => `at-${stamp}`;
 
@@ -64,16 +64,7 @@ function conflictsIn(ops: readonly Op[]): readonly Stamp[] {
     .toSorted();
 }
 
-const put: OpBody = {
-  type: 'version.put',
-  bucket: 'bkt',
-  key: 'k',
-  nullVersion: false,
-  marker: false,
-  owner: 'o',
-  modifiedAtMs: 1,
-  content: content('x'),
-};
+const put = versionPut('k', { nullVersion: false, content: content('x') });
 const setting = (target: Stamp, name: 'retention' | 'legalHold', value: Json): OpBody => ({
   type: 'version.setting',
   bucket: 'bkt',

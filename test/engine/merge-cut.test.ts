@@ -2,23 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import type { MetaStore, Op } from '../../core/contracts/index.ts';
+import type { MetaStore } from '../../core/contracts/index.ts';
 import { clockKey, trimmedKey } from '../../core/engine/keys.ts';
 import { mergeInProgress } from '../../core/engine/merge-cut.ts';
 import { decodeRecord, type ClockRecord } from '../../core/engine/records.ts';
 import { bucketHistory, bucketSteps } from './bucket-histories.ts';
-import { history, steps } from './histories.ts';
 import { lockHistory, lockSteps } from './lock-histories.ts';
-import { mergeInto, restOf, someOf, spread } from './cut-support.ts';
-import { applyInOrder, dump, memoryStore } from './support.ts';
-
-const KEYS = ['k', 'a\0b', 'a', 'ä'];
-
-async function storeWith(ops: readonly Op[]): Promise<MetaStore> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
-  return store;
-}
+import { KEYS, keyHistories, mergeInto, restOf, someOf, spread } from './cut-support.ts';
+import { applyInOrder, dump, memoryStore, storeAfter } from './support.ts';
 
 async function clockOf(store: MetaStore): Promise<ClockRecord> {
   const [row] = await store.get([clockKey]);
@@ -27,11 +18,7 @@ async function clockOf(store: MetaStore): Promise<ClockRecord> {
 
 const plans = fc.record({
   write: fc.oneof(
-    fc.tuple(steps(50), fc.integer({ min: 1, max: KEYS.length })).map(
-      ([plan, keys]) =>
-        async () =>
-          spread(history(plan), KEYS.slice(0, keys)),
-    ),
+    keyHistories,
     bucketSteps(50).map((plan) => () => bucketHistory(plan)),
     fc.tuple(lockSteps(50), fc.integer({ min: 1, max: 3 })).map(
       ([plan, keys]) =>
@@ -49,12 +36,12 @@ describe('merging a snapshot', () => {
     await fc.assert(
       fc.asyncProperty(plans, async ({ write, counts, picks, sizes }) => {
         const ops = await write();
-        const a = await storeWith(someOf(ops, counts[0], picks[0]));
+        const a = await storeAfter(someOf(ops, counts[0], picks[0]));
         const b = await memoryStore();
         await mergeInto(b, a, sizes);
         assert.equal(await dump(b), await dump(a));
         await applyInOrder(b, restOf(ops, (await clockOf(b)).vector));
-        assert.equal(await dump(b), await dump(await storeWith(ops)));
+        assert.equal(await dump(b), await dump(await storeAfter(ops)));
       }),
       { numRuns: 150 },
     );
@@ -65,12 +52,12 @@ describe('merging a snapshot', () => {
       fc.asyncProperty(plans, async ({ write, counts, picks, sizes }) => {
         const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
-        const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
+        const [a, b] = [await storeAfter(ofA), await storeAfter(ofB)];
         await mergeInto(b, a, sizes);
         const both = ops.filter((op) => ofA.includes(op) || ofB.includes(op));
-        assert.equal(await dump(b), await dump(await storeWith(both)));
+        assert.equal(await dump(b), await dump(await storeAfter(both)));
         await applyInOrder(b, restOf(ops, (await clockOf(b)).vector));
-        assert.equal(await dump(b), await dump(await storeWith(ops)));
+        assert.equal(await dump(b), await dump(await storeAfter(ops)));
       }),
       { numRuns: 400 },
     );
@@ -81,7 +68,7 @@ describe('merging a snapshot', () => {
       fc.asyncProperty(plans, fc.nat(12), fc.boolean(), async ({ write, counts, picks, sizes }, breaksAt, sameCut) => {
         const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
-        const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
+        const [a, b] = [await storeAfter(ofA), await storeAfter(ofB)];
         const broken = await mergeInto(b, a, { ...sizes, cutId: 'first', breaksAt }).then(
           () => false,
           () => true,
@@ -93,7 +80,7 @@ describe('merging a snapshot', () => {
         await mergeInto(b, a, { ...sizes, cutId: sameCut ? 'first' : 'second' });
         assert.equal(await mergeInProgress({ metaStore: b }), undefined);
         const all = sameCut ? ops.filter((op) => ofA.includes(op) || ofB.includes(op)) : ops;
-        assert.equal(await dump(b), await dump(await storeWith(all)));
+        assert.equal(await dump(b), await dump(await storeAfter(all)));
       }),
       { numRuns: 150 },
     );
@@ -105,7 +92,7 @@ describe('merging a snapshot', () => {
         const ops = await write();
         const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
         fc.pre(ofA.length > 0);
-        const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
+        const [a, b] = [await storeAfter(ofA), await storeAfter(ofB)];
         const [clockOfA, clockOfB] = [await clockOf(a), await clockOf(b).catch(() => ({ hlc: '', vector: {} }))];
         await mergeInto(b, a);
         const merged = await clockOf(b);

@@ -2,24 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { MetaStore, Op, VersionVector } from '../../core/contracts/index.ts';
+import type { MetaStore, VersionVector } from '../../core/contracts/index.ts';
 import { clockKey } from '../../core/engine/keys.ts';
 import { mergeInProgress } from '../../core/engine/merge-cut.ts';
 import { decodeRecord, type ClockRecord } from '../../core/engine/records.ts';
 import { openCut } from '../../core/engine/snapshot.ts';
 import { bucketHistory, bucketSteps } from './bucket-histories.ts';
-import { mergeFrom, mergeInto, restOf, someOf, sourceOf, spread } from './cut-support.ts';
-import { history, steps } from './histories.ts';
+import { keyHistories, mergeFrom, mergeInto, restOf, someOf, sourceOf } from './cut-support.ts';
 import { lockHistory, lockSteps } from './lock-histories.ts';
-import { applyInOrder, dump, memoryStore } from './support.ts';
-
-const KEYS = ['k', 'a\0b', 'a', 'ä'];
-
-async function storeWith(ops: readonly Op[]): Promise<MetaStore> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
-  return store;
-}
+import { applyInOrder, dump, storeAfter } from './support.ts';
 
 async function vectorOf(store: MetaStore): Promise<VersionVector> {
   const [row] = await store.get([clockKey]);
@@ -28,11 +19,7 @@ async function vectorOf(store: MetaStore): Promise<VersionVector> {
 
 const plans = fc.record({
   write: fc.oneof(
-    fc.tuple(steps(50), fc.integer({ min: 1, max: KEYS.length })).map(
-      ([plan, keys]) =>
-        async () =>
-          spread(history(plan), KEYS.slice(0, keys)),
-    ),
+    keyHistories,
     bucketSteps(50).map((plan) => () => bucketHistory(plan)),
     lockSteps(50).map((plan) => () => lockHistory(plan)),
   ),
@@ -51,7 +38,7 @@ test('what a half filled site is filled with tells nothing new to whoever has al
     fc.asyncProperty(plans, async ({ write, counts, picks, breaks, pageEntities }) => {
       const ops = await write();
       const [ofA, ofB] = [someOf(ops, counts[0], picks[0]), someOf(ops, counts[1], picks[1])];
-      const [a, b] = [await storeWith(ofA), await storeWith(ofB)];
+      const [a, b] = [await storeAfter(ofA), await storeAfter(ofB)];
       await using fromB = await sourceOf(b, { cutId: 'of-b', pageEntities, breaksAt: breaks[0] });
       await using fromA = await sourceOf(a, { cutId: 'of-a', pageEntities, breaksAt: breaks[1] });
       await mergeFrom(a, fromB, { batchEntities: 2 }).catch(() => undefined);
@@ -61,11 +48,11 @@ test('what a half filled site is filled with tells nothing new to whoever has al
       await assert.rejects(openCut(a), { code: 'Unavailable', details: { reason: 'merging' } });
       await mergeInto(b, a, { cutId: 'half', knows: await vectorOf(b), pageEntities });
       await mergeInto(a, b, { cutId: 'whole', pageEntities });
-      const both = await dump(await storeWith(ops.filter((op) => ofA.includes(op) || ofB.includes(op))));
+      const both = await dump(await storeAfter(ops.filter((op) => ofA.includes(op) || ofB.includes(op))));
       assert.equal(await dump(b), both);
       assert.equal(await dump(a), both);
       await applyInOrder(b, restOf(ops, await vectorOf(b)));
-      assert.equal(await dump(b), await dump(await storeWith(ops)));
+      assert.equal(await dump(b), await dump(await storeAfter(ops)));
     }),
     { numRuns: 120, seed: 7 },
   );

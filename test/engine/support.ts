@@ -9,6 +9,7 @@ import {
   type SiteId,
   type Stamp,
   type VersionContent,
+  type VersionPut,
 } from '../../core/contracts/index.ts';
 import { newEffects, type ApplyLocal } from '../../core/engine/apply-context.ts';
 import { KeyState } from '../../core/engine/key-state.ts';
@@ -38,6 +39,21 @@ export function content(label: string): VersionContent {
     headers: {},
     metadata: {},
     storageClass: 'STANDARD',
+  };
+}
+
+/** What an op says that writes a null version of `key` in `bkt`; its content is its key. */
+export function versionPut(key: string, fields: Partial<VersionPut> = {}): VersionPut {
+  return {
+    type: 'version.put',
+    bucket: 'bkt',
+    key,
+    nullVersion: true,
+    marker: false,
+    owner: 'o',
+    modifiedAtMs: 1,
+    content: content(key),
+    ...fields,
   };
 }
 
@@ -98,6 +114,12 @@ export async function applyInOrder(
     freed.push(...effects.freed);
   }
   return freed;
+}
+
+export async function storeAfter(ops: readonly Op[]): Promise<MetaStore> {
+  const store = await memoryStore();
+  await applyInOrder(store, ops);
+  return store;
 }
 
 /** The bytes of a pending version have arrived. */

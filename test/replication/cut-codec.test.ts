@@ -15,7 +15,7 @@ import { bucketHistory, bucketSteps } from '../engine/bucket-histories.ts';
 import { spread } from '../engine/cut-support.ts';
 import { history, steps } from '../engine/histories.ts';
 import { lockHistory, lockSteps } from '../engine/lock-histories.ts';
-import { applyInOrder, memoryStore } from '../engine/support.ts';
+import { storeAfter } from '../engine/support.ts';
 
 const VECTOR = { 'waw.0123456789abcdef': 9 };
 const HLC = '018c000000000000';
@@ -62,8 +62,7 @@ describe('pages', () => {
     const kinds = new Set<string>();
     await fc.assert(
       fc.asyncProperty(plan, fc.integer({ min: 1, max: 7 }), async (write, maxEntities) => {
-        const store = await memoryStore();
-        await applyInOrder(store, await write());
+        const store = await storeAfter(await write());
         await using pinned = await openCut(store);
         const { vector, hlc } = pinned.cut;
         let after: string | undefined;
@@ -148,8 +147,7 @@ describe('pages', () => {
   });
 
   test('a position that no snapshot has is read from all the same: it cannot hurt the site that serves', async () => {
-    const store = await memoryStore();
-    await applyInOrder(store, spread(history(fc.sample(steps(30), { seed: 5, numRuns: 1 })[0] ?? []), ['k', 'a']));
+    const store = await storeAfter(spread(history(fc.sample(steps(30), { seed: 5, numRuns: 1 })[0] ?? []), ['k', 'a']));
     const property = fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 60 }), async (position) => {
       await using snapshot = await store.snapshot();
       for await (const one of readEntities(snapshot, position))

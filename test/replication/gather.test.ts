@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { SkerryError } from '../../core/contracts/index.ts';
 import type { OpsCallFrame } from '../../core/replication/calls.ts';
 import { gathered } from '../../core/replication/gather.ts';
-import { Author, content } from '../engine/support.ts';
+import { Author, versionPut } from '../engine/support.ts';
 import { turn } from '../support/turn.ts';
 
 const author = new Author('waw');
@@ -17,16 +17,7 @@ const page = (ops: number, bytes = 10): OpsCallFrame => ({
   frame: {
     kind: 'page',
     ops: Array.from({ length: ops }, () => ({
-      op: author.write({
-        type: 'version.put',
-        bucket: 'bucket',
-        key: 'k',
-        nullVersion: true,
-        marker: false,
-        owner: 'o',
-        modifiedAtMs: 1,
-        content: content('x'),
-      }),
+      op: author.write(versionPut('k')),
     })),
   },
 });

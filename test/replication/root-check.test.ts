@@ -8,7 +8,7 @@ import { digestKey } from '../../core/engine/keys.ts';
 import { encodeFrame, decodeFrame } from '../../core/replication/frames.ts';
 import { noise } from '../engine/whole-site.ts';
 import { silentLogger } from '../engine/fake-stores.ts';
-import { Author, applyInOrder, content, memoryStore } from '../engine/support.ts';
+import { Author, storeAfter, versionPut } from '../engine/support.ts';
 import { auditorOf, servedBy, validate, type Frames } from './fixtures/audited.ts';
 import { both, Cluster } from './fixtures/cluster.ts';
 import { BUCKET, drive, joinEngine, type EngineSite } from './fixtures/engine-site.ts';
@@ -92,21 +92,10 @@ describe('hostile answers to digest calls', () => {
     const author = new Author('a');
     const ops = [
       author.write({ type: 'bucket.create', bucket: 'bkt', owner: 'o', createdAtMs: 1 }),
-      author.write({
-        type: 'version.put',
-        bucket: 'bkt',
-        key: 'k',
-        nullVersion: true,
-        marker: false,
-        owner: 'o',
-        modifiedAtMs: 1,
-        content: content('k'),
-      }),
+      author.write(versionPut('k')),
       author.write({ type: 'policy.put', id: 'p', value: 1 }),
     ] as const;
-    const [ours, theirs] = [await memoryStore(), await memoryStore()];
-    await applyInOrder(ours, ops);
-    await applyInOrder(theirs, ops);
+    const [ours, theirs] = [await storeAfter(ops), await storeAfter(ops)];
     // something to walk down to
     const [row] = await ours.scan({ space: 'registers', limit: 1 });
     const writes = [{ space: 'registers' as const, key: row?.key as Uint8Array, value: undefined }];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 
-import type { MetaKey, MetaSpace, MetaStore, Op, OpBody, VersionPut } from '../../core/contracts/index.ts';
+import type { MetaKey, MetaSpace, MetaStore, Op, OpBody } from '../../core/contracts/index.ts';
 import { digestLeaves, recount } from '../../core/engine/digest-tree.ts';
 import { conflictKey, digestKey, headKey, registerKey, versionKey } from '../../core/engine/keys.ts';
 import { decodeRecord, encodeRecord, type VersionRecord } from '../../core/engine/records.ts';
@@ -11,14 +11,8 @@ import { bucketHistory, bucketSteps } from '../engine/bucket-histories.ts';
 import { committerOf, spread } from '../engine/cut-support.ts';
 import { history, steps } from '../engine/histories.ts';
 import { lockHistory, lockSteps } from '../engine/lock-histories.ts';
-import { Author, applyInOrder, content, memoryStore } from '../engine/support.ts';
+import { Author, content, storeAfter, versionPut as put } from '../engine/support.ts';
 import { auditorOf, servedBy, validate } from './fixtures/audited.ts';
-
-async function storeAfter(ops: readonly Op[]): Promise<MetaStore> {
-  const store = await memoryStore();
-  await applyInOrder(store, ops);
-  return store;
-}
 
 async function pairAfter(ops: readonly Op[]): Promise<readonly [MetaStore, MetaStore]> {
   return [await storeAfter(ops), await storeAfter(ops)];
@@ -54,19 +48,6 @@ async function assertSame(ours: MetaStore, theirs: MetaStore): Promise<void> {
   assert.deepEqual(await text(ours, ['counters']), await text(theirs, ['counters']), 'counters');
 }
 
-const put = (key: string, fields: Partial<OpBody> = {}): OpBody =>
-  ({
-    type: 'version.put',
-    bucket: 'bkt',
-    key,
-    nullVersion: true,
-    marker: false,
-    owner: 'o',
-    modifiedAtMs: 1,
-    content: content(key),
-    ...fields,
-  }) as OpBody;
-
 const CREATE: OpBody = { type: 'bucket.create', bucket: 'bkt', owner: 'o', createdAtMs: 1 };
 
 interface Damage {
@@ -88,7 +69,7 @@ function world() {
   const tagged = a.write(put('tagged'));
   const setting = { bucket: 'bkt', key: 'tagged', target: tagged.stamp, name: 'tags', value: 't' } as const;
   const tags = a.write({ type: 'version.setting', ...setting });
-  const { content: _, ...gone } = put('m', { nullVersion: false, marker: true }) as VersionPut;
+  const { content: _, ...gone } = put('m', { nullVersion: false, marker: true });
   const marker = a.write(gone);
   const policy = a.write({ type: 'policy.put', id: 'p', value: 1 });
   const cors = a.write({ type: 'bucket.setting', bucket: 'bkt', name: 'cors', value: 'c' });

@@ -4,20 +4,12 @@ import { describe, test } from 'node:test';
 
 import { put, pullOps } from '../engine/exchange.ts';
 import { MiniSite, causalOrders } from '../engine/mini-site.ts';
-import { applyInOrder, content, dump, memoryStore } from '../engine/support.ts';
+import { content, dump, storeAfter, versionPut } from '../engine/support.ts';
 import type { Op, OpBody } from '../../core/contracts/index.ts';
 import { agree, opsOf, pass, remove, sites, wireOpsOf } from './support.ts';
 
 const AT = { bucket: 'bkt', key: 'k' } as const;
-const write = (label: string): OpBody => ({
-  type: 'version.put',
-  ...AT,
-  nullVersion: true,
-  marker: false,
-  owner: 'o',
-  modifiedAtMs: 1,
-  content: content(label),
-});
+const write = (label: string): OpBody => versionPut('k', { content: content(label) });
 
 /** Two writes and two removals of one key by three sites of which none saw all. */
 async function rivals(): Promise<readonly Op[]> {
@@ -37,9 +29,7 @@ describe('rule 2: equal sets of ops are equal states', () => {
     assert.ok(orders.length >= 8, `${orders.length} orders`);
     const states = new Set<string>();
     for (const order of orders) {
-      const store = await memoryStore();
-      await applyInOrder(store, order);
-      states.add(await dump(store));
+      states.add(await dump(await storeAfter(order)));
     }
     assert.equal(states.size, 1);
   });
