@@ -1,6 +1,6 @@
-/** Whole sites that exchange ops and bytes by hand. */
+/** What clients do at whole sites, and whole sites that exchange ops and bytes by hand. */
 import assert from 'node:assert/strict';
-import type { ManifestEntry, WriteResult } from '../../core/contracts/index.ts';
+import type { ManifestEntry, PutObjectInput, WriteResult } from '../../core/contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../../core/engine/replica.ts';
 import { BUCKET, bytesOf, type WholeSite } from './whole-site.ts';
 
@@ -57,6 +57,21 @@ export function put(site: WholeSite, key: string, body: string | Buffer): Promis
     metadata: {},
     storageClass: 'STANDARD',
   });
+}
+
+/** What a PUT of these bytes asks for. */
+export const putOf = (key: string, bytes: Uint8Array): PutObjectInput => ({
+  bucket: BUCKET,
+  key,
+  body: { bytes },
+  owner: 'o',
+  headers: {},
+  metadata: {},
+  storageClass: 'S',
+});
+
+export async function remove(site: WholeSite, key: string, versionId?: string): Promise<void> {
+  await site.objects.deleteObject({ bucket: BUCKET, key, owner: 'o', ...(versionId ? { versionId } : {}) });
 }
 
 /** All bytes of one version. */

@@ -1,23 +1,13 @@
 /** Space comes back when nobody holds it any more, and not a moment earlier. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isSkerryError, type PutObjectInput } from '../../core/contracts/index.ts';
+import { isSkerryError } from '../../core/contracts/index.ts';
 import { createReclaimer } from '../../core/engine/reclaim.ts';
+import { putOf, remove } from './exchange.ts';
 import { FakeChunkStore, silentLogger } from './fake-stores.ts';
 import { BUCKET, noise, readAll, wholeSite, type WholeSite } from './whole-site.ts';
 
 const CHUNKS = { chunkBytes: 1000, dedupMinBytes: 100 };
-
-const putOf = (key: string, bytes: Uint8Array): PutObjectInput => ({
-  bucket: BUCKET,
-  key,
-  body: { bytes },
-  owner: 'o',
-  headers: {},
-  metadata: {},
-  storageClass: 'S',
-});
-const remove = ({ objects }: WholeSite, key: string) => objects.deleteObject({ bucket: BUCKET, key, owner: 'o' });
 
 /** Rows that say where chunks lie, and who holds them. */
 async function rows({ metaStore }: WholeSite): Promise<number> {

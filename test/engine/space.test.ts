@@ -1,10 +1,10 @@
 /** Garbage collection as a whole: what nobody names is found and given back, and nothing else. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ChunkStore, Locator, PutObjectInput } from '../../core/contracts/index.ts';
+import type { ChunkStore, Locator } from '../../core/contracts/index.ts';
 import { chunkKey } from '../../core/engine/keys.ts';
 import { transact } from '../../core/engine/txn.ts';
-import { exchange, pullOps, put, readVersion } from './exchange.ts';
+import { exchange, pullOps, put, putOf, readVersion, remove } from './exchange.ts';
 import { SimDisk } from '../../harness/sim/disk.ts';
 import { seeded, storeOver } from '../plugins/chunks-fs/fixture.ts';
 import { createUpload, putAll } from './upload-helpers.ts';
@@ -12,18 +12,6 @@ import { BUCKET, noise, readAll, wholeSite, type WholeSite } from './whole-site.
 
 const CHUNKS = { chunkBytes: 1000, dedupMinBytes: 100 };
 const NOTHING = { records: 0, bytes: 0 };
-
-const putOf = (key: string, bytes: Uint8Array): PutObjectInput => ({
-  bucket: BUCKET,
-  key,
-  body: { bytes },
-  owner: 'o',
-  headers: {},
-  metadata: {},
-  storageClass: 'S',
-});
-
-const remove = ({ objects }: WholeSite, key: string) => objects.deleteObject({ bucket: BUCKET, key, owner: 'o' });
 
 /** What a crash between storing and committing leaves. */
 async function orphan({ chunkStore }: WholeSite, length: number): Promise<Locator> {

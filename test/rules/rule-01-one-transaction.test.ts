@@ -5,10 +5,10 @@ import { describe, test } from 'node:test';
 import { SkerryError, type Stamp } from '../../core/contracts/index.ts';
 import { stampHlc } from '../../core/engine/stamp.ts';
 import { CLOCK, committerOf } from '../engine/cut-support.ts';
-import { put, pullOps } from '../engine/exchange.ts';
+import { put, pullOps, remove } from '../engine/exchange.ts';
 import { memoryStore } from '../engine/support.ts';
 import { BUCKET, noise, wholeSite, type WholeSite } from '../engine/whole-site.ts';
-import { agree, opsOf, read, remove, setBucket, sites } from './support.ts';
+import { agree, opsOf, read, setBucket, sites } from './support.ts';
 
 /** One write of every kind that a client has. */
 async function writeEverything(site: WholeSite): Promise<void> {

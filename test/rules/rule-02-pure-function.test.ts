@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { put, pullOps } from '../engine/exchange.ts';
+import { put, pullOps, remove } from '../engine/exchange.ts';
 import { MiniSite, causalOrders } from '../engine/mini-site.ts';
 import { content, dump, storeAfter, versionPut } from '../engine/support.ts';
 import type { Op, OpBody } from '../../core/contracts/index.ts';
-import { agree, opsOf, pass, remove, sites, wireOpsOf } from './support.ts';
+import { agree, opsOf, pass, sites, wireOpsOf } from './support.ts';
 
 const AT = { bucket: 'bkt', key: 'k' } as const;
 const write = (label: string): OpBody => versionPut('k', { content: content(label) });

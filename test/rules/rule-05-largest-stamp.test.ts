@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { stampHlc } from '../../core/engine/stamp.ts';
-import { fetchBytes, put, pullOps } from '../engine/exchange.ts';
+import { fetchBytes, put, pullOps, remove } from '../engine/exchange.ts';
 import { BUCKET, noise, type WholeSite } from '../engine/whole-site.ts';
-import { conflictsOf, meet, opsOf, pass, pull, read, remove, setBucket, sites } from './support.ts';
+import { conflictsOf, meet, opsOf, pass, pull, read, setBucket, sites } from './support.ts';
 
 const UPLOAD = { bucket: BUCKET, key: 'k', owner: 'o', initiator: 'o', headers: {}, metadata: {}, storageClass: 'S' };
 

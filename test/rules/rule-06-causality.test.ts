@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { put } from '../engine/exchange.ts';
+import { put, remove } from '../engine/exchange.ts';
 import { BUCKET } from '../engine/whole-site.ts';
-import { agree, conflictsOf, meet, opsOf, pass, read, remove, setBucket, sites } from './support.ts';
+import { agree, conflictsOf, meet, opsOf, pass, read, setBucket, sites } from './support.ts';
 
 describe('rule 6: what has seen what is recorded', () => {
   test('a write that saw the other is no conflict, however close in time', async () => {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { fetchBytes, put, pullOps } from '../engine/exchange.ts';
+import { fetchBytes, put, pullOps, remove } from '../engine/exchange.ts';
 import { noise, type WholeSite } from '../engine/whole-site.ts';
-import { meet, pass, proveStable, read, remove, sites } from './support.ts';
+import { meet, pass, proveStable, read, sites } from './support.ts';
 
 const TTL_MS = 60_000;
 

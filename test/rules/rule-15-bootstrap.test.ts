@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { sourceOf, type CutOptions } from '../engine/cut-support.ts';
-import { fetchBytes, put, pullOps } from '../engine/exchange.ts';
+import { fetchBytes, put, pullOps, remove } from '../engine/exchange.ts';
 import { BUCKET, noise, wholeSite, type WholeSite } from '../engine/whole-site.ts';
 import { Cluster } from '../replication/fixtures/cluster.ts';
 import { drive, joinEngine, type EngineSiteOptions } from '../replication/fixtures/engine-site.ts';
 import { equalEverywhere, forget, settled, stopAll } from '../replication/fixtures/settling.ts';
-import { agree, meet, pass, pull, read, remove, setBucket, sites } from './support.ts';
+import { agree, meet, pass, pull, read, setBucket, sites } from './support.ts';
 
 /** A state with something of everything in it. */
 async function fill(site: WholeSite): Promise<void> {

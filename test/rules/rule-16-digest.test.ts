@@ -7,9 +7,9 @@ import { headKey } from '../../core/engine/keys.ts';
 import { decodeRecord, type HeadRecord } from '../../core/engine/records.ts';
 import { transact } from '../../core/engine/txn.ts';
 import { differingEntities, differingLeaves } from '../../core/engine/validate.ts';
-import { pullOps, put } from '../engine/exchange.ts';
+import { pullOps, put, remove } from '../engine/exchange.ts';
 import { BUCKET, noise, type WholeSite } from '../engine/whole-site.ts';
-import { meet, pass, remove, setBucket, sites } from './support.ts';
+import { meet, pass, setBucket, sites } from './support.ts';
 
 async function counted({ metaStore }: WholeSite): Promise<ReadonlyMap<number, string>> {
   await using snapshot = await metaStore.snapshot();

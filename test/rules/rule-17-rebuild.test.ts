@@ -4,10 +4,10 @@ import { describe, test } from 'node:test';
 
 import { digestRoot } from '../../core/engine/digest-tree.ts';
 import { rebuildIndex } from '../../core/engine/rebuild.ts';
-import { fetchBytes, put } from '../engine/exchange.ts';
+import { fetchBytes, put, remove } from '../engine/exchange.ts';
 import { dump, memoryStore } from '../engine/support.ts';
 import { BUCKET, noise } from '../engine/whole-site.ts';
-import { conflictsOf, meet, pass, remove, setBucket, sites } from './support.ts';
+import { conflictsOf, meet, pass, setBucket, sites } from './support.ts';
 
 describe('rule 17: rebuild is deterministic', () => {
   test('a rebuilt site has the state, the stamps and the digest that it had, what other sites wrote included', async () => {

@@ -71,10 +71,6 @@ export async function wireOpsOf(replica: Pick<WholeSite['engine']['replica'], 'o
   return page.kind === 'ops' ? page.ops : [];
 }
 
-export async function remove(site: WholeSite, key: string, versionId?: string): Promise<void> {
-  await site.objects.deleteObject({ bucket: BUCKET, key, owner: 'o', ...(versionId ? { versionId } : {}) });
-}
-
 export const setBucket = (site: WholeSite, name: BucketSettingName, value: Json): Promise<void> =>
   site.objects.putBucketSetting(BUCKET, name, value);
 
