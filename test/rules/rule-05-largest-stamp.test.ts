@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { stampHlc } from '../../core/engine/stamp.ts';
 import { fetchBytes, put, pullOps, remove } from '../engine/exchange.ts';
 import { BUCKET, noise, type WholeSite } from '../engine/whole-site.ts';
-import { conflictsOf, meet, opsOf, pass, pull, read, setBucket, sites } from './support.ts';
+import { conflictsOf, meet, opsOf, pass, pull, read, setBucket, sites, type Sites } from './support.ts';
 
 const UPLOAD = { bucket: BUCKET, key: 'k', owner: 'o', initiator: 'o', headers: {}, metadata: {}, storageClass: 'S' };
 
@@ -14,6 +14,16 @@ async function uploadOf(site: WholeSite): Promise<() => Promise<void>> {
   const at = { bucket: BUCKET, key: 'k', uploadId };
   const { number, etag } = await site.objects.putPart({ ...at, number: 1, body: { bytes: Buffer.from('in parts') } });
   return async () => void (await site.objects.completeUpload({ ...at, parts: [{ number, etag }] }));
+}
+
+/** What b puts later is current, at b when it sees what a did before, and at both once they have met. */
+async function laterPutWins({ a, b }: Sites): Promise<void> {
+  pass(1000, b);
+  await put(b, 'k', 'newer');
+  await pull(a, b);
+  assert.equal(await read(b, 'k'), 'newer');
+  await meet(a, b);
+  assert.equal(await read(a, 'k'), 'newer');
 }
 
 describe('rule 5: the largest stamp is current', () => {
@@ -47,24 +57,13 @@ describe('rule 5: the largest stamp is current', () => {
     await put(a, 'k', 'seen');
     await meet(a, b);
     await remove(a, 'k');
-    pass(1000, b);
-    await put(b, 'k', 'newer');
-    await pull(a, b);
-    assert.equal(await read(b, 'k'), 'newer');
-    await meet(a, b);
-    assert.equal(await read(a, 'k'), 'newer');
+    await laterPutWins(world);
   });
 
   test('an older PUT that arrives after a newer one is not current, whichever site sees what first', async () => {
     await using world = await sites();
-    const { a, b } = world;
-    await put(a, 'k', 'older');
-    pass(1000, b);
-    await put(b, 'k', 'newer');
-    await pull(a, b);
-    assert.equal(await read(b, 'k'), 'newer');
-    await meet(a, b);
-    assert.equal(await read(a, 'k'), 'newer');
+    await put(world.a, 'k', 'older');
+    await laterPutWins(world);
   });
 
   test('multipart complete vs DELETE: the stamp of the completion decides, not that of the upload', async () => {

@@ -12,6 +12,12 @@ async function tombstones({ metaStore }: WholeSite): Promise<number> {
   return (await metaStore.scan({ space: 'tombstones', limit: 100 })).length;
 }
 
+/** For all that the holder lacks, from now on for `TTL_MS`. */
+async function lease(source: WholeSite, holder: WholeSite): Promise<void> {
+  const { origin, cut } = holder.engine.replica;
+  await source.engine.keeping.leases.renew(origin, (await cut()).vector, TTL_MS);
+}
+
 /** What a peer is answered that has what `asker` has. */
 async function answer(source: WholeSite, asker: WholeSite): Promise<string> {
   const { vector } = await asker.engine.replica.cut();
@@ -22,8 +28,7 @@ describe('rule 14: leases protect replay', () => {
   test('ops that an active lease may ask for stay, whatever is stable', async () => {
     await using world = await sites({ keepOps: 0 });
     const { a, b, c } = world;
-    const { origin, cut } = c.engine.replica;
-    await a.engine.keeping.leases.renew(origin, (await cut()).vector, TTL_MS);
+    await lease(a, c);
     await put(a, 'k', 'x');
     await meet(a, b);
     await proveStable(a, [b], await a.engine.replica.cut());
@@ -35,8 +40,7 @@ describe('rule 14: leases protect replay', () => {
   test('lease expiry: the ops go, and who comes later is told `gap`, never that nothing is new', async () => {
     await using world = await sites({ keepOps: 0 });
     const { a, b, c } = world;
-    const { origin, cut } = c.engine.replica;
-    await a.engine.keeping.leases.renew(origin, (await cut()).vector, TTL_MS);
+    await lease(a, c);
     await put(a, 'k', 'x');
     await meet(a, b);
     pass(TTL_MS, a);
@@ -49,9 +53,8 @@ describe('rule 14: leases protect replay', () => {
   test('a lease that is renewed by use does not run out', async () => {
     await using world = await sites({ keepOps: 0 });
     const { a, b, c } = world;
-    const { origin, cut } = c.engine.replica;
     for (let use = 0; use < 3; use++) {
-      await a.engine.keeping.leases.renew(origin, (await cut()).vector, TTL_MS);
+      await lease(a, c);
       pass(TTL_MS - 1, a);
     }
     await put(a, 'k', 'x');
