@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 
 import type { ConflictedKey, Op, ResolvedConflict, VersionPut } from '../../core/contracts/index.ts';
 import { loadConfig } from '../../core/index.ts';
@@ -17,14 +17,7 @@ import { nodeHost } from '../../core/kernel/runtime/lock.ts';
 import { silentLogger } from '../support/plugin-deps.ts';
 import { Author } from '../engine/support.ts';
 import { scratch, serve, skerry, skerryFails, skerryJson } from './command.ts';
-
-const credentials = { accessKeyId: 'CONFLICTTEST', secretAccessKey: 'secret-of-the-conflict-test' };
-const env = {
-  SKERRY_ROOT_ACCESS_KEY: credentials.accessKeyId,
-  SKERRY_ROOT_SECRET_KEY: credentials.secretAccessKey,
-  SKERRY_BUCKETS: 'photos',
-  SKERRY_SITE_ID: 'waw',
-};
+import { env, putPhotos, rootClient } from './photos.ts';
 
 /** A put of a site that has seen nothing of this one, long ago by its clock. */
 function unseenPut(
@@ -89,11 +82,7 @@ describe('repl-conflicts', () => {
   const keys = ['cat', 'dog', 'emu'];
 
   before(async () => {
-    const site = await serve({ cwd, env });
-    const s3 = client(site.url);
-    for (const Key of keys) await s3.send(new PutObjectCommand({ Bucket: 'photos', Key, Body: `${Key} of waw` }));
-    s3.destroy();
-    await site.end();
+    await putPhotos(cwd, Object.fromEntries(keys.map((key) => [key, `${key} of waw`])));
     const ber = new Author('ber');
     await receive(
       join(cwd, 'data'),
@@ -101,9 +90,6 @@ describe('repl-conflicts', () => {
     );
   });
   after(remove);
-
-  const client = (endpoint: string): S3Client =>
-    new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 
   test('list and show name both sides; nothing is listed twice or beyond the limit', async () => {
     const listed = await skerryJson<readonly ConflictedKey[]>(['repl-conflicts', 'list'], { cwd });
@@ -142,7 +128,7 @@ describe('repl-conflicts', () => {
     );
     assert.equal(chosen.stdout, 'resolved: 1 version no longer in conflict\n');
     const site = await serve({ cwd, env });
-    const s3 = client(site.url);
+    const s3 = rootClient(site.url);
     const read = async (Key: string) =>
       (await s3.send(new GetObjectCommand({ Bucket: 'photos', Key }))).Body?.transformToString();
     assert.equal(await read('cat'), 'cat of ber');
@@ -170,7 +156,7 @@ describe('repl-promote', () => {
       cwd,
       env: { ...env, SKERRY__plugins__conflictResolver: '{ "use": "primary", "role": "replica", "primary": "ber" }' },
     });
-    const s3 = new S3Client({ endpoint: site.url, region: 'us-east-1', forcePathStyle: true, credentials });
+    const s3 = rootClient(site.url);
     const refused = await fetch(`${site.url}/photos`);
     assert.equal(refused.status, 404);
     assert.equal((await skerryFails(['bucket', 'create', 'new'], { cwd })).code, 'AccessDenied');

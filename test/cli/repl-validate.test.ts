@@ -5,31 +5,16 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-
 import type { ValidationReport } from '../../core/contracts/index.ts';
 import { scratch, serve, skerry, skerryFails, skerryJson } from './command.ts';
-
-const credentials = { accessKeyId: 'VALIDATETEST', secretAccessKey: 'secret-of-the-validate-test' };
-const env = {
-  SKERRY_ROOT_ACCESS_KEY: credentials.accessKeyId,
-  SKERRY_ROOT_SECRET_KEY: credentials.secretAccessKey,
-  SKERRY_BUCKETS: 'photos',
-  SKERRY_SITE_ID: 'waw',
-};
+import { env, putPhotos } from './photos.ts';
 
 describe('skerry repl-validate', () => {
   const { path: cwd, remove } = scratch();
   const where = { cwd };
   const body = createHash('sha512').update('seed').digest();
 
-  before(async () => {
-    const site = await serve({ cwd, env });
-    const s3 = new S3Client({ endpoint: site.url, region: 'us-east-1', forcePathStyle: true, credentials });
-    await s3.send(new PutObjectCommand({ Bucket: 'photos', Key: 'cat', Body: body }));
-    s3.destroy();
-    await site.end();
-  });
+  before(() => putPhotos(cwd, { cat: body }));
   after(remove);
 
   /** One leaf of the digest becomes another. */
