@@ -9,21 +9,17 @@ import {
   programs,
   runClient,
   skipWithout,
-  startSite,
+  startSiteWithTree,
   writeNoise,
-  writeTree,
-  type Site,
+  type SiteWithTree,
 } from './support.ts';
 
 const found = programs('aws');
 
 describe('AWS CLI', { skip: skipWithout('aws', found.length > 0) }, () => {
-  let site: Site;
-  let source: string;
+  let site: SiteWithTree;
   before(async () => {
-    site = await startSite();
-    source = join(site.workDir, 'source');
-    await writeTree(source);
+    site = await startSiteWithTree();
     await writeNoise(join(site.workDir, 'big.bin'), 64 * 2 ** 20, 64);
   });
   after(() => site.stop());
@@ -43,12 +39,12 @@ describe('AWS CLI', { skip: skipWithout('aws', found.length > 0) }, () => {
       });
 
       test('syncs a tree up and down', async () => {
-        await aws('s3', 'sync', source, `s3://${bucket}/tree`, '--only-show-errors');
+        await aws('s3', 'sync', site.source, `s3://${bucket}/tree`, '--only-show-errors');
         const target = join(site.workDir, `down-${index}`);
         await aws('s3', 'sync', `s3://${bucket}/tree`, target, '--only-show-errors');
-        assert.deepEqual(await digestTree(target), await digestTree(source));
+        assert.deepEqual(await digestTree(target), await digestTree(site.source));
         assert.equal(
-          await aws('s3', 'sync', source, `s3://${bucket}/tree`, '--size-only'),
+          await aws('s3', 'sync', site.source, `s3://${bucket}/tree`, '--size-only'),
           '',
           'nothing is left to do',
         );
@@ -68,7 +64,7 @@ describe('AWS CLI', { skip: skipWithout('aws', found.length > 0) }, () => {
         const url = (await aws('s3', 'presign', `s3://${bucket}/tree/plain.txt`)).trim();
         const response = await fetch(url);
         assert.equal(response.status, 200);
-        assert.deepEqual(Buffer.from(await response.arrayBuffer()), await readFile(join(source, 'plain.txt')));
+        assert.deepEqual(Buffer.from(await response.arrayBuffer()), await readFile(join(site.source, 'plain.txt')));
         assert.equal((await fetch(url.replace('plain.txt', 'empty.bin'))).status, 403);
       });
 
@@ -93,7 +89,7 @@ describe('AWS CLI', { skip: skipWithout('aws', found.length > 0) }, () => {
       test('versions, deletes many, and removes the bucket', async () => {
         const versioning = ['--versioning-configuration', 'Status=Enabled'];
         await aws('s3api', 'put-bucket-versioning', '--bucket', bucket, ...versioning);
-        await aws('s3', 'cp', join(source, 'plain.txt'), `s3://${bucket}/v`, '--only-show-errors');
+        await aws('s3', 'cp', join(site.source, 'plain.txt'), `s3://${bucket}/v`, '--only-show-errors');
         await aws('s3', 'rm', `s3://${bucket}/v`);
         const listed = await json('s3api', 'list-object-versions', '--bucket', bucket, '--prefix', 'v');
         assert.deepEqual(

@@ -2,17 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { join } from 'node:path';
 
-import { digestTree, programs, runClient, skipWithout, startSite, writeTree, type Site } from './support.ts';
+import { digestTree, programs, runClient, skipWithout, startSiteWithTree, type SiteWithTree } from './support.ts';
 
 const [program = 'rclone'] = programs('rclone');
 
 describe('rclone', { skip: skipWithout('rclone', programs('rclone').length > 0) }, () => {
-  let site: Site;
-  let source: string;
+  let site: SiteWithTree;
   before(async () => {
-    site = await startSite();
-    source = join(site.workDir, 'source');
-    await writeTree(source);
+    site = await startSiteWithTree();
   });
   after(() => site.stop());
 
@@ -36,12 +33,12 @@ describe('rclone', { skip: skipWithout('rclone', programs('rclone').length > 0) 
   });
 
   test('syncs a tree up, checks it, and syncs it down', async () => {
-    await rclone('sync', source, 'site:rclone-tree/t');
-    await rclone('check', source, 'site:rclone-tree/t');
-    await rclone('check', '--download', source, 'site:rclone-tree/t');
+    await rclone('sync', site.source, 'site:rclone-tree/t');
+    await rclone('check', site.source, 'site:rclone-tree/t');
+    await rclone('check', '--download', site.source, 'site:rclone-tree/t');
     const target = join(site.workDir, 'down');
     await rclone('sync', 'site:rclone-tree/t', target);
-    assert.deepEqual(await digestTree(target), await digestTree(source));
+    assert.deepEqual(await digestTree(target), await digestTree(site.source));
   });
 
   test('copies on the server and streams out', async () => {

@@ -3,17 +3,14 @@ import { after, before, describe, test } from 'node:test';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { digestTree, programs, runClient, skipWithout, startSite, writeTree, type Site } from './support.ts';
+import { digestTree, programs, runClient, skipWithout, startSiteWithTree, type SiteWithTree } from './support.ts';
 
 const [program = 'restic'] = programs('restic');
 
 describe('restic', { skip: skipWithout('restic', programs('restic').length > 0) }, () => {
-  let site: Site;
-  let source: string;
+  let site: SiteWithTree;
   before(async () => {
-    site = await startSite();
-    source = join(site.workDir, 'source');
-    await writeTree(source);
+    site = await startSiteWithTree();
   });
   after(() => site.stop());
 
@@ -25,12 +22,12 @@ describe('restic', { skip: skipWithout('restic', programs('restic').length > 0) 
   test('backs up twice, checks every byte, restores', async () => {
     await restic('init');
     await restic('backup', 'source');
-    await appendFile(join(source, 'plain.txt'), 'more');
+    await appendFile(join(site.source, 'plain.txt'), 'more');
     await restic('backup', 'source');
     assert.match(await restic('check', '--read-data'), /no errors were found/);
     const target = join(site.workDir, 'restored');
     await restic('restore', 'latest', '--target', target);
-    assert.deepEqual(await digestTree(join(target, 'source')), await digestTree(source));
+    assert.deepEqual(await digestTree(join(target, 'source')), await digestTree(site.source));
   });
 
   test('forgets, prunes, and is still whole', async () => {

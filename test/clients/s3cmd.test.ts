@@ -3,18 +3,15 @@ import { after, before, describe, test } from 'node:test';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { digestTree, programs, runClient, skipWithout, startSite, writeTree, type Site } from './support.ts';
+import { digestTree, programs, runClient, skipWithout, startSiteWithTree, type SiteWithTree } from './support.ts';
 
 const [program = 's3cmd', ...others] = programs('s3cmd');
 
 describe('s3cmd', { skip: skipWithout('s3cmd', programs('s3cmd').length > 0) }, () => {
-  let site: Site;
-  let source: string;
+  let site: SiteWithTree;
   before(async () => {
     assert.deepEqual(others, [], 'one s3cmd is expected');
-    site = await startSite();
-    source = join(site.workDir, 'source');
-    await writeTree(source);
+    site = await startSiteWithTree();
   });
   after(() => site.stop());
 
@@ -28,11 +25,11 @@ describe('s3cmd', { skip: skipWithout('s3cmd', programs('s3cmd').length > 0) }, 
 
   test('syncs a tree up and down', async () => {
     await s3cmd('mb', 's3://s3cmd-tree');
-    await s3cmd('sync', `${source}/`, 's3://s3cmd-tree/t/');
+    await s3cmd('sync', `${site.source}/`, 's3://s3cmd-tree/t/');
     const target = join(site.workDir, 'down');
     await mkdir(target);
     await s3cmd('sync', 's3://s3cmd-tree/t/', `${target}/`);
-    assert.deepEqual(await digestTree(target), await digestTree(source));
+    assert.deepEqual(await digestTree(target), await digestTree(site.source));
   });
 
   test('info asks for settings that are not set, and setacl private does not fail', async () => {

@@ -28,6 +28,19 @@ export interface Site {
   stop(): Promise<void>;
 }
 
+export interface SiteWithTree extends Site {
+  /** Directory `source` in `workDir`, with the files of the tree. */
+  readonly source: string;
+}
+
+/** A site, and a tree of files to send to it. */
+export async function startSiteWithTree(): Promise<SiteWithTree> {
+  const site = await startSite();
+  const source = join(site.workDir, 'source');
+  await writeTree(source);
+  return { ...site, source };
+}
+
 /** Starts a site and waits for its `ready` line. */
 export async function startSite(): Promise<Site> {
   const dir = await mkdtemp(join(tmpdir(), 'skerry-client-'));
@@ -173,7 +186,7 @@ const TREE: Readonly<Record<string, number>> = {
 };
 
 /** Writes the tree; 100 more files make listings and parallel transfers worth their name. */
-export async function writeTree(dir: string): Promise<void> {
+async function writeTree(dir: string): Promise<void> {
   let seed = 0;
   for (const [name, bytes] of Object.entries(TREE)) await writeNoise(join(dir, name), bytes, (seed += 1));
   for (let index = 0; index < 100; index += 1) await writeNoise(join(dir, 'many', `file-${index}.txt`), index, index);
