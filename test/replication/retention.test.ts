@@ -92,15 +92,21 @@ describe('a cluster at work', () => {
   });
 });
 
+/** Takes everything for stable; it has nine objects. */
+async function source(cluster: Cluster, bytes: number): Promise<EngineSite> {
+  const proven: { by?: EngineSite } = {};
+  const waw = await joinEngine(cluster, 'waw', [], { ...SMALL, frontier: async () => proven.by?.replica.cut() });
+  proven.by = waw;
+  await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
+  for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(bytes, i));
+  return waw;
+}
+
 describe('a lease', () => {
-  /** A source that takes everything for stable, and a taker that is out of reach half way through. */
+  /** A source, and a taker that is out of reach half way through. */
   async function interrupted() {
     const cluster = new Cluster();
-    const proven: { by?: EngineSite } = {};
-    const waw = await joinEngine(cluster, 'waw', [], { ...SMALL, frontier: async () => proven.by?.replica.cut() });
-    proven.by = waw;
-    await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
-    for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(2500, i));
+    const waw = await source(cluster, 2500);
     const ber = await joinEngine(cluster, 'ber', ['waw'], SMALL);
     await settled(cluster, waw, ber);
     await cluster.time.run(70_000);
@@ -199,11 +205,7 @@ describe('what follows a snapshot', () => {
 describe('garbage collection during a bootstrap', () => {
   test('bytes that go at the source in the middle of it are asked for by nobody in the end, and wedge nothing', async () => {
     const cluster = new Cluster();
-    const proven: { by?: EngineSite } = {};
-    const waw = await joinEngine(cluster, 'waw', [], { ...SMALL, frontier: async () => proven.by?.replica.cut() });
-    proven.by = waw;
-    await drive(cluster, waw.objects.createBucket({ bucket: BUCKET, owner: 'owner' }));
-    for (let i = 0; i < 9; i++) await waw.put(`key-${i}`, noise(9000, i));
+    const waw = await source(cluster, 9000);
     await drive(cluster, waw.engine.keeping.purger.run());
     const ber = await joinEngine(cluster, 'ber', ['waw'], {
       ...SMALL,
