@@ -19,6 +19,8 @@ const { values } = parseArgs({
   },
 });
 
+const PROGRESS_EVERY = 500;
+
 const world = worldNamed(values.world);
 if (values.plan !== undefined) {
   console.log(JSON.stringify(generatePlan(whole('plan', values.plan), adapters[world]), undefined, 2));
@@ -40,10 +42,13 @@ async function runAll(): Promise<void> {
     seeds: Array.from({ length: count }, (_, i) => start + i),
     world,
     workers: whole('workers', values.workers),
+    onRun(run, ran) {
+      printFailure(run);
+      if (ran % PROGRESS_EVERY === 0) console.log(`${ran} of ${count} runs`);
+    },
     ...(values.mutation === undefined ? {} : { mutation: values.mutation }),
   });
   const seconds = (performance.now() - began) / 1000;
-  for (const failed of result.failed) printFailure(failed);
   for (const seed of result.unstable) console.log(`seed ${seed} ran differently the second time`);
   for (const [mark, runs] of Object.entries(result.marks)) console.log(`  ${mark}: in ${runs} runs`);
   const hours = (result.simulatedMs / 3_600_000).toFixed(2);

@@ -18,6 +18,8 @@ export interface ManyOptions {
   readonly repeatEvery?: number;
   /** No new seed begins after this many failures; default 10. */
   readonly failuresMax?: number;
+  /** Told of each run as it ends, and how many have. */
+  readonly onRun?: (result: RunResult, ran: number) => void;
 }
 
 export interface ManyResult {
@@ -76,7 +78,7 @@ export async function runMany(options: ManyOptions): Promise<ManyResult> {
 }
 
 async function work(
-  { world, plan, mutation }: ManyOptions,
+  { world, plan, mutation, onRun }: ManyOptions,
   take: () => SeedRequest | undefined,
   tally: Tally,
 ): Promise<void> {
@@ -88,7 +90,9 @@ async function work(
   const worker = new Worker(new URL('./seed-worker.ts', import.meta.url), { workerData: task });
   try {
     for (let request = take(); request !== undefined; request = take()) {
-      add(tally, await ask(worker, request));
+      const answer = await ask(worker, request);
+      add(tally, answer);
+      onRun?.(answer.result, tally.ran);
     }
   } finally {
     await worker.terminate();
