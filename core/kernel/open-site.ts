@@ -3,6 +3,7 @@ import type { Runtime } from '../contracts/index.ts';
 import { buildSite, type Given, type NamedGateway, type SiteGraph } from './container.ts';
 import { openDataDirectory, type DataDirectory } from './data-directory.ts';
 import { createLifecycle, type LifecycleStep } from './lifecycle.ts';
+import { refuseLostIndex } from './lost-index.ts';
 import type { Host } from './runtime/lock.ts';
 import { seedSite, type RootCredentials } from './seed.ts';
 
@@ -96,6 +97,10 @@ function siteSteps(graph: SiteGraph, seed: () => Promise<void>): readonly Lifecy
   return [
     { name: 'metaStore', part: metaStore },
     { name: 'chunkStore', part: chunkStore },
+    {
+      name: 'metaStore',
+      part: { open: () => refuseLostIndex({ metaStore, chunkStore }), close: async () => undefined },
+    },
     { name: 'conflictResolver', part: conflictResolver },
     { name: 'engine', part: engine },
     { name: 'seed', part: { open: seed, close: async () => undefined } },

@@ -62,6 +62,19 @@ describe('rebuild-index', () => {
     });
   });
 
+  test('no command begins anew over data whose meta-store is lost', async () => {
+    rmSync(join(cwd, 'data', 'meta-sqlite'), { recursive: true });
+    for (const command of [['status'], ['gc', 'run'], ['serve', '--listen', '127.0.0.1:0']]) {
+      const { code, message, hint } = await skerryFails(command, where);
+      assert.equal(code, 'Corrupt', command.join(' '));
+      assert.match(message, /^metaStore did not open: it is empty, although the chunk-store holds data/);
+      assert.match(hint ?? '', /skerry rebuild-index/);
+    }
+    assert.equal((await skerry(['rebuild-index'], where)).code, 0);
+    const { counters } = await skerryJson<{ counters: { objects: number } }>(['status'], where);
+    assert.equal(counters.objects, bodies.length);
+  });
+
   test('says in words what it found', async () => {
     rmSync(join(cwd, 'data', 'meta-sqlite'), { recursive: true });
     const { code, stdout } = await skerry(['rebuild-index'], where);
