@@ -11,6 +11,7 @@ import {
 import { parseConfigDocument, type ConfigDocument } from './document.ts';
 import { ENGINE_OPTIONS } from './engine-options.ts';
 import { collisions, isAddressOption, listeners, parseListen } from './listen.ts';
+import { peerFaults } from './peers.ts';
 import { applyOverrides, collectOverrides, type ConfigFlags, type Environment, type Override } from './overrides.ts';
 import { describeSource, invalidConfig, type KeyPath, type Problem, type ValueSource } from './problems.ts';
 import {
@@ -79,7 +80,7 @@ export async function loadConfig(input: LoadConfigInput): Promise<LoadedConfig> 
   problems.push(...validateTree(schema, tree).map((fault) => faultProblem(fault, merged)));
   if (problems.length > 0) throw invalidConfig(problems);
 
-  problems.push(...portProblems(tree, merged));
+  problems.push(...portProblems(tree, merged), ...peerProblems(tree, merged));
   const secrets = secretPaths(schema, tree);
   const shown = redact(tree, secrets);
   problems.push(...(await resolveSecrets(tree, secrets, merged, input)));
@@ -209,6 +210,14 @@ function portProblems(tree: Tree, merged: Merged): readonly Problem[] {
   }));
 }
 
+function peerProblems(tree: Tree, merged: Merged): readonly Problem[] {
+  return peerFaults(tree).map(({ path, ...fault }) => ({
+    source: sourceOf(path, merged, 'value'),
+    key: path.join('.'),
+    ...fault,
+  }));
+}
+
 async function resolveSecrets(
   tree: Tree,
   paths: readonly KeyPath[],
@@ -235,7 +244,10 @@ function overrideOf(path: KeyPath, { applied }: Merged): Override | undefined {
 function sourceOf(path: KeyPath, merged: Merged, about: 'key' | 'value'): ValueSource {
   const override = overrideOf(path, merged);
   if (override !== undefined) return override.source;
-  const { document, inline } = merged;
+  const { document, inline, applied } = merged;
+  // A section that nothing but an override begins, as a misspelt one does.
+  const below = applied.findLast((one) => path.every((segment, index) => one.path[index] === segment));
+  if (below !== undefined && about === 'key' && document?.has(path) !== true) return below.source;
   if (document?.has(path) === true || (document !== undefined && about === 'key')) return document.locate(path, about);
   return valueAt(inline, path) === undefined ? { kind: 'default' } : { kind: 'inline' };
 }

@@ -81,6 +81,12 @@ const SITE_ID: Schema = {
   description: '1 to 32 lower-case letters, digits and dashes, not beginning with a dash',
 };
 
+const PEER_URL: Schema = {
+  type: 'string',
+  format: 'uri',
+  description: 'where the transport of that site answers: http://host:port or https://host:port',
+};
+
 /** Keys that the kernel reads itself; the plugin sections come from `plugins`. */
 const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
   site: closed({ id: SITE_ID }, { default: {} }),
@@ -98,7 +104,7 @@ const baseProperties = (plugins: Schema, engine: Schema): Schema => ({
       peers: {
         type: 'array',
         default: [],
-        items: closed({ site: SITE_ID, url: { type: 'string', format: 'uri' } }, { required: ['site', 'url'] }),
+        items: closed({ site: SITE_ID, url: PEER_URL }, { required: ['site', 'url'] }),
       },
       ...REPLICATION_SETTINGS,
     },

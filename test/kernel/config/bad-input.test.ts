@@ -100,6 +100,43 @@ const cases: readonly Case[] = [
     expected: [/^config\/site\.yaml:\d+:\d+: plugins\.\w+.*: .* collides with plugins\./],
   },
   {
+    name: 'peers without a transport',
+    lines: [...PLUGIN_LINES, 'replication: { peers: [{ site: ber, url: http://ber }] }'],
+    expected: [
+      `${FILE}:8:23: replication.peers: nothing would be replicated: there is no plugins.transport (hint: add transport: { use: http } under plugins, with a listen address if peers call this site)`,
+    ],
+  },
+  {
+    name: 'the site itself and one site twice among the peers',
+    lines: [
+      'site: { id: waw }',
+      ...PLUGIN_LINES,
+      '  transport: { use: test-transport, listen: 127.0.0.1:9100 }',
+      'replication:',
+      '  peers: [{ site: ber, url: http://a }, { site: waw, url: http://b }, { site: ber, url: http://c }]',
+    ],
+    expected: [
+      `${FILE}:11:49: replication.peers.1.site: waw is this site itself (hint: list other sites only; each has a site.id of its own)`,
+      `${FILE}:11:79: replication.peers.2.site: ber is listed twice (hint: each site has a site.id of its own)`,
+    ],
+  },
+  {
+    name: 'peer without a scheme',
+    lines: [...PLUGIN_LINES, 'replication: { peers: [{ site: ber, url: "10.0.0.7:9100" }] }'],
+    expected: [
+      `${FILE}:8:42: replication.peers.0.url: "10.0.0.7:9100" is not valid (hint: where the transport of that site answers: http://host:port or https://host:port)`,
+    ],
+  },
+  {
+    name: 'unknown section in a flag and a variable',
+    lines: PLUGIN_LINES,
+    input: { flags: { set: ['repliction.keepOps=3'] }, env: { SKERRY__lgo__level: 'info' } },
+    expected: [
+      'SKERRY__lgo__level: lgo: unknown key (hint: did you mean log?)',
+      '--set repliction.keepOps: repliction: unknown key (hint: did you mean replication?)',
+    ],
+  },
+  {
     name: 'no address',
     lines: PLUGIN_LINES.with(6, '    - { use: s3, listen: 127.0.0.1:99999 }'),
     expected: [
