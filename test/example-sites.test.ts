@@ -17,7 +17,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 
 import type { VersionVector } from '../core/contracts/index.ts';
-import { skerryJson } from './cli/command.ts';
+import { skerry, skerryFails, skerryJson } from './cli/command.ts';
 import { withoutClients } from './cli/shell.ts';
 import { EXAMPLES, openExample, type Example, type ExampleSite } from './support/example-sites.ts';
 import { rootCredentials } from './support/root-credentials.ts';
@@ -121,7 +121,11 @@ const FOLDERS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     await start(example, ['hub', 'north', 'south']);
     await replicates(example, ['north', 'hub', 'south']);
     // Written at an edge while the hub is away, it is read there, and at the other edge once the hub is back.
+    const seen = await skerry(['repl-status', '-c', 'hub.yaml'], example);
+    assert.match(seen.stdout, /no peers are configured.*skerry repl-members list/);
     await example.site('hub').stop();
+    const stopped = await skerryFails(['repl-status', '-c', 'hub.yaml'], example);
+    assert.match(stopped.message, /the site is not running/);
     await put(example.site('north').s3(), 'at-sea', 'alone');
     assert.equal((await get(example.site('north').s3(), 'at-sea')).toString(), 'alone');
     await example.site('hub').start();
@@ -183,7 +187,10 @@ const FOLDERS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     });
     assert.equal(refused.status, 503);
     assert.match(await refused.text(), /writes go to the primary waw, which does not answer/);
+    assert.match((await skerry(['status', '-c', ber.file], example)).stdout, /^primary +waw$/m);
     await skerryJson(['repl-promote', '-c', ber.file], example);
+    const { primary } = await skerryJson<{ primary?: object }>(['status', '-c', ber.file], example);
+    assert.deepEqual({ ...primary, url: undefined }, { site: 'ber', epoch: 1, url: undefined });
     await put(ber.s3(), 'after', 'by the new primary');
     // The old primary comes back, learns of it, and forwards.
     await waw.start();

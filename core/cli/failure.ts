@@ -28,7 +28,6 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   Locked: 'stop that process first, or give another --data-dir',
   BucketNotEmpty: 'skerry bucket delete <name> --force removes its objects too',
   OutOfSpace: 'free some space on the volume of the data directory',
-  Unauthenticated: 'the admin token changed; try again',
 };
 
 /** Tells what went wrong on standard error; answers the exit code. */

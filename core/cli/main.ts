@@ -47,6 +47,18 @@ const COMMANDS: readonly MakeCommand[] = [
   replMembersCommand,
 ];
 
+/** Commands that have commands of their own. */
+const GROUPS: ReadonlySet<string> = new Set([
+  'config',
+  'plugins',
+  'bucket',
+  'key',
+  'gc',
+  'repl-conflicts',
+  'repl-quarantine',
+  'repl-members',
+]);
+
 const WIDTH_MAX = 110;
 
 export async function main(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -93,10 +105,16 @@ function parser(args: readonly string[], terminal: Terminal): Argv<GlobalOptions
     });
 }
 
+function helpHint([first, second]: readonly string[]): string | undefined {
+  if (first === undefined) return undefined;
+  const name = second !== undefined && GROUPS.has(first) ? `${first} ${second}` : first;
+  return `skerry ${name} --help shows how`;
+}
+
 /** yargs answers a misspelt command with its suggestion alone. */
 function usage(message: string, args: readonly string[]): UsageError {
   const suggestion = /^Did you mean (.+)\?$/.exec(message)?.[1];
-  if (suggestion === undefined) return new UsageError(message);
   const words = args.filter((word) => !word.startsWith('-'));
+  if (suggestion === undefined) return new UsageError(message, helpHint(words));
   return new UsageError(`unknown command: ${words.join(' ')}`, `did you mean ${suggestion}?`);
 }

@@ -45,6 +45,8 @@ export interface SiteStatus {
   /** Why no writes are accepted, while reads are served. */
   readonly writesRefused?: string;
   readonly addresses: readonly string[];
+  /** Who accepts writes; absent where every site does. */
+  readonly primary?: PrimaryRole;
   readonly vector: VersionVector;
   /** Of all that the site replicates, at `vector`: sites of equal vectors must show equal digests (rule 16). Hex. */
   readonly digest: string;

@@ -22,6 +22,8 @@ export interface AdminDeps {
   readonly engine: Pick<Engine, 'objects' | 'identities' | 'space' | 'members' | 'promote'>;
   readonly auth: Pick<Auth, 'validatePolicy'>;
   readonly replication: RenewingReplication | undefined;
+  /** A transport is configured: `replication` is there while the site runs. */
+  readonly hasTransport: boolean;
   readonly validator: Validator;
   readonly status: () => Promise<SiteStatus>;
   /** Begins a graceful stop after the current answer is on its way. */
@@ -50,7 +52,7 @@ const SETTINGS: Readonly<Record<BucketSettingName, true>> = {
 const PAGE = 1000;
 
 export function createAdminService(deps: AdminDeps): AdminService {
-  const { engine, auth, replication, validator, status, requestStop } = deps;
+  const { engine, auth, validator, status, requestStop } = deps;
   const { objects, identities } = engine;
   return {
     status,
@@ -103,24 +105,25 @@ export function createAdminService(deps: AdminDeps): AdminService {
     validation: async () => validator.state(),
     listMembers: () => engine.members.list(),
     removeMember: (name) => engine.members.remove(name),
-    replicationStatus: async () => running(replication).status(),
-    pullFrom: async (peer) => running(replication).pullOnce(peer),
-    bootstrapFrom: async (peer) => running(replication).bootstrapFrom(peer),
-    pushTo: async (peer) => running(replication).pushOnce(peer),
-    releaseQuarantined: async (origin) => running(replication).release(origin),
-    trustClock: async () => running(replication).trustClock(),
-    recover: async () => running(replication).recover(),
+    replicationStatus: async () => running(deps).status(),
+    pullFrom: async (peer) => running(deps).pullOnce(peer),
+    bootstrapFrom: async (peer) => running(deps).bootstrapFrom(peer),
+    pushTo: async (peer) => running(deps).pushOnce(peer),
+    releaseQuarantined: async (origin) => running(deps).release(origin),
+    trustClock: async () => running(deps).trustClock(),
+    recover: async () => running(deps).recover(),
     async stop() {
       requestStop();
     },
   };
 }
 
-function running(replication: RenewingReplication | undefined): RenewingReplication {
+function running({ replication, hasTransport }: Pick<AdminDeps, 'replication' | 'hasTransport'>): RenewingReplication {
   if (replication !== undefined) return replication;
-  throw new SkerryError('Unavailable', 'nothing replicates here: the site is not running, or has no transport', {
-    details: { hint: 'set plugins.transport and replication.peers, and start the site' },
-  });
+  const [why, hint] = hasTransport
+    ? ['the site is not running, and replicates only while it does', 'skerry serve starts it']
+    : ['nothing replicates here: there is no plugins.transport', 'set plugins.transport and replication.peers'];
+  throw new SkerryError('Unavailable', why, { details: { hint } });
 }
 
 function ownerId({ identities }: AdminDeps['engine'], owner: string | undefined): string {

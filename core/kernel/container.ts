@@ -112,8 +112,10 @@ const FACTORIES: { readonly [Name in Exclude<keyof Cradle, keyof Given>]: (cradl
     }),
   auth: ({ loaded: { plugins }, depsOf, engine }) =>
     make(plugins.auth, { ...depsOf(plugins.auth), identities: engine.identities }),
-  admin: ({ engine, auth, replication, validator, status, requestStop }) =>
-    createAdminService({ engine, auth, replication, validator, status, requestStop }),
+  admin: ({ loaded, engine, auth, replication, validator, status, requestStop }) => {
+    const hasTransport = loaded.plugins.transport !== undefined;
+    return createAdminService({ engine, auth, replication, hasTransport, validator, status, requestStop });
+  },
   validator: ({ loaded, runtime, directory, engine, replication }) => {
     const peers = replication ?? outOfReach(loaded);
     return createValidator({ ...runtime, site: directory.site, auditor: engine.auditor, peers });

@@ -24,11 +24,12 @@ export interface StatusDeps {
 export async function siteStatus(deps: StatusDeps): Promise<SiteStatus> {
   const { loaded, directory, graph, health, host, startedAtMs, addresses } = deps;
   const { engine, metaStore, chunkStore } = graph;
-  const [state, counts, storage, uploads] = await Promise.all([
+  const [state, counts, storage, uploads, primary] = await Promise.all([
     digestAtVector(metaStore),
     engine.counts(),
     chunkStore.usage(),
     uploadsOf(graph),
+    engine.primary(),
   ]);
   return {
     site: directory.site,
@@ -39,6 +40,7 @@ export async function siteStatus(deps: StatusDeps): Promise<SiteStatus> {
     dataDir: directory.path,
     ...health.ready(),
     addresses,
+    ...(primary === undefined ? {} : { primary }),
     ...state,
     counters: { buckets: counts.buckets, objects: counts.objects, objectBytes: counts.objectBytes, uploads },
     storage,

@@ -99,7 +99,9 @@ export class AdminGateway implements Gateway {
   async #answer(incoming: Incoming, token: string): Promise<Answer> {
     try {
       if (!carriesToken(incoming.authorization, token)) {
-        throw new SkerryError('Unauthenticated', `give the token of ${TOKEN_NAME} as a bearer token`);
+        throw new SkerryError('Unauthenticated', `give the token of ${TOKEN_NAME} as a bearer token`, {
+          details: { hint: 'a restart of the site makes another token: try again' },
+        });
       }
       const { answer, names } = route(incoming.method, incoming.path);
       const body = parseBody(await incoming.body());

@@ -191,5 +191,6 @@ function listenFailure(error: unknown, listen: S3Options['listen']): SkerryError
   return new SkerryError('Unavailable', `cannot listen on ${listen.host}:${listen.port}: ${hint}`, {
     cause: error,
     retryable: false,
+    details: { hint: '--listen, or listen of the s3 gateway, names another' },
   });
 }

@@ -195,5 +195,6 @@ function listenFailure(error: unknown, { host, port }: ListenerOptions['listen']
   return new SkerryError('Unavailable', `transport: cannot listen on ${host}:${port}: ${why}`, {
     cause: error,
     retryable: false,
+    details: { hint: 'plugins.transport.listen names another' },
   });
 }

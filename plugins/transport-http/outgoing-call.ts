@@ -243,9 +243,11 @@ export class OutgoingCall {
 /** What an unsigned refusal says is hearsay: only its status counts. */
 function refusalOf(status: number, signed: SkerryError | undefined, url: string): SkerryError {
   if (signed !== undefined) return signed;
-  const details = { status };
-  if (isKeyRefusal(status)) return new SkerryError('Unauthenticated', `${url} does not accept our key`, { details });
-  return new SkerryError('Unavailable', `${url} refused the call with status ${status}`, { details });
+  if (isKeyRefusal(status))
+    return new SkerryError('Unauthenticated', `${url} does not accept our key`, {
+      details: { status, hint: 'is replication.clusterKey the same at both sites?' },
+    });
+  return new SkerryError('Unavailable', `${url} refused the call with status ${status}`, { details: { status } });
 }
 
 const isKeyRefusal = (status: number): boolean => status === 401 || status === 403;

@@ -116,6 +116,19 @@ describe('administration of a running site', () => {
     const { stderr } = await skerry(['bucket', 'info', 'missing'], { cwd });
     assert.equal(stderr, 'skerry: there is no bucket missing\nhint: skerry bucket list shows them all\n');
   });
+
+  test('replication without a transport says what is missing', async () => {
+    const { code, message, hint } = await skerryFails(['repl-status'], { cwd });
+    assert.equal(code, 'Unavailable');
+    assert.equal(message, 'nothing replicates here: there is no plugins.transport');
+    assert.match(hint ?? '', /plugins\.transport and replication\.peers/);
+  });
+
+  test('a port that is taken names the way to another', async () => {
+    const listen = new URL(site?.url ?? '').host;
+    const { code, hint } = await skerryFails(['serve', '--data-dir', 'second', '--listen', listen], { cwd });
+    assert.deepEqual([code, /--listen/.test(hint ?? '')], ['Unavailable', true]);
+  });
 });
 
 describe('administration of a stopped site', () => {

@@ -54,7 +54,7 @@ function statusText(status: ReplicationStatus): string {
       ],
       ['digests', checks.length === 0 ? 'not compared yet' : checks.join(', ')],
     ]),
-    table(HEAD, peers.map(peerRow), 'no peers are configured'),
+    table(HEAD, peers.map(peerRow), 'no peers are configured; who calls this site is in skerry repl-members list'),
     ...problems,
     ...alarms(status),
   ].join('\n');

@@ -20,7 +20,9 @@ export const statusCommand: MakeCommand = (terminal) =>
 
 function statusText(status: SiteStatus, running: boolean): string {
   const { counters, storage } = status;
-  const ready = status.ready ? 'ready' : `not ready: ${status.reason ?? 'starting'}`;
+  const { primary, writesRefused } = status;
+  const readyTo = writesRefused === undefined ? 'ready' : `ready to read; writes are refused: ${writesRefused}`;
+  const ready = status.ready ? readyTo : `not ready: ${status.reason ?? 'starting'}`;
   const state = running ? `running (process ${status.pid}), ${ready}` : 'not running';
   const free = storage.freeBytes === undefined ? '' : `, ${bytes(storage.freeBytes)} free on the volume`;
   return facts([
@@ -28,6 +30,7 @@ function statusText(status: SiteStatus, running: boolean): string {
     ['state', state],
     ...(running ? ([['since', time(status.startedAtMs)]] as const) : []),
     ...(running ? ([['addresses', status.addresses.join(' ')]] as const) : []),
+    ...(primary === undefined ? [] : ([['primary', primaryText(primary)]] as const)),
     ['data', status.dataDir],
     ['version', status.version],
     ['buckets', String(counters.buckets)],
@@ -44,6 +47,10 @@ function statusText(status: SiteStatus, running: boolean): string {
         .join(' '),
     ],
   ]);
+}
+
+function primaryText({ site, epoch }: NonNullable<SiteStatus['primary']>): string {
+  return epoch === 0 ? site : `${site}, since promotion ${epoch}`;
 }
 
 function gcText({ intervalMs, last, failure }: SiteStatus['gc']): string {
