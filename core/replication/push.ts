@@ -8,6 +8,7 @@ import type { ChunkRef } from './protocol.ts';
 import type { TokenBucket } from './pacing.ts';
 import type { PeerView } from './peer-view.ts';
 import type { SiteContext } from './site-context.ts';
+import { soundChunk } from './sound-chunk.ts';
 
 /** Bytes of one push of chunks, unless a single chunk is longer; a message is at most 16 MiB. */
 const PUT_BYTES = 4 * 1024 * 1024;
@@ -87,7 +88,7 @@ async function* batches(site: SiteContext, wanted: readonly ChunkRef[]): AsyncGe
   let batch: FetchedChunk[] = [];
   let bytes = 0;
   for (const { hash, holder } of wanted) {
-    const chunk = await site.replica.readChunk(hash, holder);
+    const chunk = await soundChunk(site, hash, holder);
     if (chunk === undefined) continue;
     if (bytes > 0 && bytes + chunk.bytes.length > PUT_BYTES) {
       yield batch;

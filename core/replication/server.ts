@@ -7,7 +7,7 @@ import {
   type Origin,
   type VersionVector,
 } from '../contracts/index.ts';
-import type { Replica, VersionRef, WireOp } from '../engine/replica.ts';
+import type { WireOp } from '../engine/replica.ts';
 import { joinVectors, seqOf } from '../engine/vector.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import * as codec from './codec.ts';
@@ -18,6 +18,7 @@ import { Borrower } from './turned.ts';
 import { CutDesk } from './serve-cuts.ts';
 import { DigestDesk } from './serve-digest.ts';
 import type { SiteContext } from './site-context.ts';
+import { soundChunk } from './sound-chunk.ts';
 import { CALLS, negotiate, PROTOCOL, requireVersion, type CallName, type WatermarksMessage } from './protocol.ts';
 
 /** Bytes of one piece of a chunk. */
@@ -157,7 +158,7 @@ export class Server {
     const missing: ChunkHash[] = [];
     for (const { hash, holder } of chunks) {
       if (signal.aborted) return;
-      const chunk = await this.#read(hash, holder);
+      const chunk = await soundChunk(this.#site, hash, holder);
       if (chunk === undefined) {
         missing.push(hash);
         continue;
@@ -169,17 +170,6 @@ export class Server {
       }
     }
     if (missing.length > 0) yield codec.chunksFrame.encode({ kind: 'missing', hashes: missing });
-  }
-
-  /** A chunk that is damaged here is one that we do not have; another peer may. */
-  async #read(hash: ChunkHash, holder: VersionRef): ReturnType<Replica['readChunk']> {
-    try {
-      return await this.#site.replica.readChunk(hash, holder);
-    } catch (error) {
-      if (!isSkerryError(error, 'Corrupt')) throw error;
-      this.#site.logger.error({ err: error, hash }, 'a damaged chunk was not given to a peer');
-      return undefined;
-    }
   }
 
   async *#wants({ body, signal }: IncomingCall): Answer {
