@@ -111,13 +111,14 @@ export class ChunkPool {
     return want.answer.promise;
   }
 
-  /** Chunks that are pushed: those that nobody else had are stored, the others ignored. How many were stored. */
-  async offer(chunks: readonly FetchedChunk[]): Promise<number> {
+  /** Chunks that are pushed: those that nobody else had are stored, the others ignored. What was stored. */
+  async offer(chunks: readonly FetchedChunk[]): Promise<readonly ChunkHash[]> {
     const wanted = chunks.filter(({ hash, bytes }) => this.#nowhere.get(hash)?.length === bytes.length);
     const kindOf = ({ hash, kind }: FetchedChunk): RecordKind => this.#nowhere.get(hash)?.kind ?? kind;
     await this.#deps.replica.storeChunks(wanted.map((chunk) => ({ ...chunk, kind: kindOf(chunk) })));
-    for (const { hash } of wanted) this.#nowhere.delete(hash);
-    return wanted.length;
+    const hashes = wanted.map(({ hash }) => hash);
+    this.found(hashes);
+    return hashes;
   }
 
   nowhere(limit: number): readonly ChunkRef[] {

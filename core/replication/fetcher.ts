@@ -11,12 +11,14 @@ import {
   type Op,
   type Random,
   type RecordKind,
+  type SiteId,
   type Stamp,
   type Timers,
 } from '../contracts/index.ts';
 import type { WantedBytes } from '../engine/healing.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../engine/replica.ts';
 import { originSite, stampDot } from '../engine/stamp.ts';
+import { Bringers } from './bringers.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import type { ReplicationOptions } from './options.ts';
 import { Backoff } from './pacing.ts';
@@ -43,6 +45,7 @@ export interface FetcherDeps {
 export class Fetcher {
   readonly #deps: FetcherDeps;
   readonly pool: ChunkPool;
+  readonly bringers: Bringers;
   /** Told when chunks turn out to be nowhere. */
   readonly wantsChanged: Wakeup;
   readonly #wakeup: Wakeup;
@@ -62,6 +65,7 @@ export class Fetcher {
   constructor(deps: FetcherDeps) {
     this.#deps = deps;
     this.pool = new ChunkPool(deps);
+    this.bringers = new Bringers({ ...deps, waitMs: deps.options.callTimeoutMs });
     this.wantsChanged = new Wakeup(deps.timers);
     this.#wakeup = new Wakeup(deps.timers);
     this.#backoff = new Backoff(deps.options, deps.random);
@@ -74,6 +78,7 @@ export class Fetcher {
   async close(): Promise<void> {
     this.#abort.abort();
     this.pool.close();
+    this.bringers.close();
     this.#wakeup.notify();
     await this.#loop;
     await Promise.all(this.#running.values());
@@ -101,19 +106,21 @@ export class Fetcher {
     await Promise.all(this.#running.values());
   }
 
-  /** One chunk that a reader waits for; false when no peer within reach has it. */
+  /** One chunk that a reader waits for; false when no peer within reach has it, of those that are called and those that bring. */
   async fetchNow({ holder, ...chunk }: WantedBytes): Promise<boolean> {
     const prefer = originSite(stampDot(holder.stamp).origin);
-    const isHere = await this.pool.want({ ...chunk, holder, prefer, urgent: true });
-    if (!isHere) this.wantsChanged.notify();
-    return isHere;
+    if (await this.pool.want({ ...chunk, holder, prefer, urgent: true })) return true;
+    const isBrought = this.bringers.wait(chunk.hash);
+    this.wantsChanged.notify();
+    return isBrought;
   }
 
   /** Chunks that are pushed; see ChunkPool.offer. */
-  async offer(chunks: readonly FetchedChunk[]): Promise<number> {
+  async offer(from: SiteId, chunks: readonly FetchedChunk[]): Promise<number> {
     const stored = await this.pool.offer(chunks);
-    if (stored > 0) this.retry();
-    return stored;
+    this.bringers.brought(from, stored);
+    if (stored.length > 0) this.retry();
+    return stored.length;
   }
 
   /** Chunks that no peer within reach has, checked to be still missing. */

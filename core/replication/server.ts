@@ -172,25 +172,32 @@ export class Server {
     if (missing.length > 0) yield codec.chunksFrame.encode({ kind: 'missing', hashes: missing });
   }
 
-  async *#wants({ body, signal }: IncomingCall): Answer {
+  async *#wants({ body, from, signal }: IncomingCall): Answer {
     const { fetcher, clock } = this.#site;
     const { protocol, waitMs } = codec.wantsRequest.decode(body);
     requireVersion(protocol);
     const endMs = clock.monotonicMs() + waitMs;
-    for (;;) {
-      const seen = fetcher.wantsChanged.count;
-      const chunks = await fetcher.wanted(codec.HASHES_MAX);
-      const leftMs = endMs - clock.monotonicMs();
-      if (chunks.length > 0 || leftMs <= 0 || signal.aborted || this.#site.signal.aborted)
-        return yield codec.wantsAnswer.encode({ chunks });
-      await fetcher.wantsChanged.wait(seen, leftMs, signal);
+    const answered = fetcher.bringers.asks(from.site);
+    try {
+      for (;;) {
+        const seen = fetcher.wantsChanged.count;
+        const chunks = await fetcher.wanted(codec.HASHES_MAX);
+        const leftMs = endMs - clock.monotonicMs();
+        if (chunks.length > 0 || leftMs <= 0 || signal.aborted || this.#site.signal.aborted) {
+          answered(chunks);
+          return yield codec.wantsAnswer.encode({ chunks });
+        }
+        await fetcher.wantsChanged.wait(seen, leftMs, signal);
+      }
+    } finally {
+      answered([]);
     }
   }
 
-  async *#putChunks({ body }: IncomingCall): Answer {
+  async *#putChunks({ body, from }: IncomingCall): Answer {
     const { protocol, chunks } = codec.putChunksRequest.decode(body);
     requireVersion(protocol);
-    const stored = await this.#site.fetcher.offer(chunks);
+    const stored = await this.#site.fetcher.offer(from.site, chunks);
     yield codec.putChunksAnswer.encode({ stored });
   }
 
