@@ -168,30 +168,30 @@ async function describe(
 }
 
 /** A `multipart/byteranges` body, its length known beforehand. Source: RFC 9110 section 14.6. */
-function manyRanges(
+async function manyRanges(
   request: S3Request,
   opened: OpenObject,
   described: Described,
   ranges: readonly ByteRange[],
-): S3Response {
+): Promise<S3Response> {
   const { size } = opened.info.content;
   const boundary = `skerry-${request.id}`;
   const type = described.headers['content-type'] ?? '';
-  const heads = ranges.map((range) =>
-    Buffer.from(
-      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(range, size)}\r\n\r\n`,
-      'latin1',
-    ),
-  );
+  const parts = ranges.map((range) => {
+    const lines = `Content-Type: ${type}\r\nContent-Range: ${contentRange(range, size)}`;
+    return { range, head: Buffer.from(`\r\n--${boundary}\r\n${lines}\r\n\r\n`, 'latin1') };
+  });
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
-  const length =
-    heads.reduce((sum, head) => sum + head.length, tail.length) +
-    ranges.reduce((sum, range) => sum + lengthOf(range), 0);
+  const length = parts.reduce((sum, { head, range }) => sum + head.length + lengthOf(range), tail.length);
   async function* body(): AsyncGenerator<Uint8Array> {
-    for (const [index, range] of ranges.entries()) {
-      const head = heads[index];
-      if (head !== undefined) yield head;
-      yield* opened.read(range.start, lengthOf(range), request.signal);
+    for (const { head, range } of parts) {
+      const { pieces, end } = await begun(opened.read(range.start, lengthOf(range), request.signal));
+      try {
+        yield head;
+        yield* pieces;
+      } finally {
+        end();
+      }
     }
     yield tail;
   }
@@ -200,7 +200,8 @@ function manyRanges(
     'content-type': `multipart/byteranges; boundary=${boundary}`,
     'content-length': String(length),
   };
-  return { status: 206, headers, body: body(), done: () => opened.close() };
+  const { pieces, end } = await begun(body());
+  return { status: 206, headers, body: pieces, done: () => (end(), opened.close()) };
 }
 
 async function answer(
