@@ -25,6 +25,8 @@ type Answer = AsyncGenerator<Uint8Array, void, undefined>;
 type Order = Extract<TurnFrame, { readonly kind: 'call' }>;
 
 const LENT: ReadonlySet<string> = new Set(CUT_CALLS);
+/** Calls of a borrower that run at once; it needs two or three. */
+const RUNNING_MAX = 32;
 
 /** Lends the link to the peer until it gives it back; `serve` answers what it calls. */
 export async function lend(site: SiteContext, peer: BootstrapPeer, serve: ServeCall): Promise<void> {
@@ -37,6 +39,11 @@ export async function lend(site: SiteContext, peer: BootstrapPeer, serve: ServeC
     for await (const frame of calls.turn({ protocol, vector }, signal)) {
       if (frame.kind === 'cancel') running.get(frame.id)?.abort.abort();
       if (frame.kind !== 'call') continue;
+      if (running.size >= RUNNING_MAX || running.has(frame.id))
+        throw new SkerryError(
+          'InvalidArgument',
+          `${view.site} has ${running.size} calls running over the link it was lent`,
+        );
       const abort = new AbortController();
       const end = answer(peer, serve, { from, order: frame, abort }).finally(() => running.delete(frame.id));
       end.catch((error: unknown) =>
