@@ -99,11 +99,19 @@ export class Peer {
 
   /** Takes everything that the peer has now, and what bytes can be had. */
   async pullOnce(): Promise<PullOutcome> {
-    const { fetcher } = this.#site;
+    const { pool } = this.#site.fetcher;
     const { signal } = this.#abort;
     const protocol = await shakeHands(this.#site, this.#calls, this.view, signal);
     const source = this.#isInSession ? undefined : chunkSource(this.view.site, this.#calls, protocol);
-    if (source !== undefined) fetcher.pool.connect(source);
+    if (source !== undefined) pool.connect(source);
+    try {
+      return await this.#pullAll(protocol, signal);
+    } finally {
+      if (source !== undefined) pool.disconnect(source);
+    }
+  }
+
+  async #pullAll(protocol: number, signal: AbortSignal): Promise<PullOutcome> {
     let outcome: PullOutcome;
     let applied = 0;
     do {
@@ -111,8 +119,7 @@ export class Peer {
       applied += outcome.applied;
       if (outcome.isGap) await this.#bootstrap.take(this.#pushCall(protocol, signal), 'gap');
     } while (outcome.applied > 0 || outcome.isGap);
-    await fetcher.drain();
-    if (source !== undefined) fetcher.pool.disconnect(source);
+    await this.#site.fetcher.drain();
     return { applied, isStuck: outcome.isStuck };
   }
 
