@@ -23,6 +23,7 @@ import {
   type SiteId,
   type Timers,
   type Transport,
+  type VersionVector,
 } from '../contracts/index.ts';
 import type { Auditor } from '../engine/auditor.ts';
 import type { WantedBytes } from '../engine/healing.ts';
@@ -41,6 +42,7 @@ import type { Kept } from './kept.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
 import { Peer } from './peer.ts';
+import type { PeerView } from './peer-view.ts';
 import type { SiteReport } from './protocol.ts';
 import { RootCheck } from './root-check.ts';
 import { Server } from './server.ts';
@@ -220,8 +222,9 @@ class SiteReplication implements Replication {
   }
 
   async release(origin: Origin): Promise<Quarantined> {
-    const { inbox, options } = this.#site;
-    const held = (await this.status()).quarantine.find((one) => one.origin === origin);
+    const { inbox, options, replica } = this.#site;
+    const { vector } = await replica.cut();
+    const held = this.#quarantine(vector).find((one) => one.origin === origin);
     if (held === undefined) throw new SkerryError('NotFound', `no ops of ${origin} are held back`);
     if (held.reason === 'clock')
       await this.#deps.state.letIn(hlcWallMs(stampHlc(held.stamp)) + options.maxClockDriftMs);
@@ -235,7 +238,6 @@ class SiteReplication implements Replication {
     const stable = await this.frontier();
     const bootstrap = this.#bootstrap.status();
     const fetched = this.#site.fetcher.counters();
-    const views = [...this.#peers.values()].map(({ view }) => view);
     const { pending, bytesBySite } = await pendingStatus(replica, ports.clock);
     const { leases, callers } = this.#site;
     const own = { hlc, vector, chunkBytes: fetched.fetchedBytesBySite, bytesBySite, leases, callers, ...ports };
@@ -244,9 +246,9 @@ class SiteReplication implements Replication {
       origin: self.origin,
       vector,
       addresses: this.#addresses,
-      peers: views.map((view) => peerStatus(view, own)),
+      peers: this.#views().map((view) => peerStatus(view, own)),
       ...(bootstrap === undefined ? {} : { bootstrap }),
-      quarantine: heldBack(this.#site.inbox.quarantine(), vector, views),
+      quarantine: this.#quarantine(vector),
       pending,
       fetch: fetched,
       integrity: this.#integrity(),
@@ -254,6 +256,14 @@ class SiteReplication implements Replication {
       ...(this.#evicted === undefined ? {} : { evicted: evictedOf(this.#evicted) }),
       ...(stable === undefined ? {} : { stable }),
     };
+  }
+
+  #views(): readonly PeerView[] {
+    return [...this.#peers.values()].map(({ view }) => view);
+  }
+
+  #quarantine(own: VersionVector): readonly Quarantined[] {
+    return heldBack(this.#site.inbox.quarantine(), own, this.#views());
   }
 
   #integrity(): Integrity {
@@ -285,7 +295,6 @@ class SiteReplication implements Replication {
     return fullest;
   }
 
-  /** Stands still, both ways; the owner starts anew with another incarnation. */
   /** Goes on being refused, so that a peer is found that knows more of our ops. */
   #evict(fact: EvictedFact): void {
     const { ownSeq, knownSeq } = fact;
@@ -294,6 +303,7 @@ class SiteReplication implements Replication {
     this.#tell(fact);
   }
 
+  /** Stands still, both ways; the owner starts anew with another incarnation. */
   #fence(fact: FencedFact): void {
     if (this.#fenced !== undefined) return;
     this.#fenced = fact;
