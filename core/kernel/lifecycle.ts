@@ -10,10 +10,12 @@ export interface LifecycleStep {
 /**
  * `open` opens the steps one after another. When one fails, those that were opened are closed in reverse and `open` rejects with
  * the failure's code, the failures of closing in `details.errors`. `close` closes in reverse whatever is open, goes on over
- * failures and rejects at the end with all of them. `close` is idempotent; calls share one run.
+ * failures and rejects at the end with all of them. `close` is idempotent; calls share one run. One that comes while parts are being
+ * opened waits for that: `open` resolves, and they are closed.
  */
 export function createLifecycle(steps: readonly LifecycleStep[], logger: Logger): Lifecycle {
   const opened: LifecycleStep[] = [];
+  let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
   async function closeOpened(): Promise<readonly Failure[]> {
@@ -30,7 +32,21 @@ export function createLifecycle(steps: readonly LifecycleStep[], logger: Logger)
     return failures;
   }
 
+  async function openAll(): Promise<void> {
+    for (const step of steps) {
+      try {
+        await step.part.open();
+        opened.push(step);
+        logger.debug({ part: step.name }, 'opened');
+      } catch (error) {
+        const first: Failure = { name: step.name, verb: 'open', error };
+        throw gather(first, await closeOpened());
+      }
+    }
+  }
+
   async function closeAll(): Promise<void> {
+    await opening?.catch(() => undefined); // for who opens
     const [first, ...rest] = await closeOpened();
     if (first !== undefined) throw gather(first, rest);
   }
@@ -38,16 +54,8 @@ export function createLifecycle(steps: readonly LifecycleStep[], logger: Logger)
   return {
     async open() {
       if (closing !== undefined) throw new SkerryError('Closed', 'opening after close');
-      for (const step of steps) {
-        try {
-          await step.part.open();
-          opened.push(step);
-          logger.debug({ part: step.name }, 'opened');
-        } catch (error) {
-          const first: Failure = { name: step.name, verb: 'open', error };
-          throw gather(first, await closeOpened());
-        }
-      }
+      opening = openAll();
+      return opening;
     },
     close() {
       closing ??= closeAll();
