@@ -7,6 +7,7 @@ import {
   type Random,
   type Runtime,
   type SiteId,
+  type VersionVector,
 } from '../contracts/index.ts';
 import { isOrigin, originOf } from '../engine/stamp.ts';
 import type { DirectoryLock, FileIdentity, Host } from './runtime/lock.ts';
@@ -41,8 +42,11 @@ export interface DataDirectory {
   readonly isCopy: boolean;
   /** Empty but for a site that came back as a new origin. Recorded: a start remembers it. */
   readonly missing: MissingPast;
-  /** The site is a new origin from now on, durably; `knownSeq`: what others have of the one that it was. */
-  renew(knownSeq?: number): Promise<void>;
+  /**
+   * The site is a new origin from now on, durably; `knownSeq`: what others have of the one that it was. What it lacks of `also` is
+   * missing from the same moment on.
+   */
+  renew(knownSeq?: number, also?: VersionVector): Promise<void>;
   /** Records what is still missing; `{}`: all is here. */
   setMissing(missing: MissingPast): Promise<void>;
   /** Idempotent. */
@@ -175,9 +179,9 @@ async function createSiteRecord(
 const newIncarnation = (random: Random): Incarnation => random.hex(8);
 
 /** The marker stays: should the site stop right here, its next start finds this record to be its own. */
-function renewed(before: SiteRecord, { random }: Runtime, knownSeq?: number): SiteRecord {
+function renewed(before: SiteRecord, { random }: Runtime, knownSeq?: number, also: VersionVector = {}): SiteRecord {
   const origin = originOf(before.site, before.incarnation);
-  const missing = { ...before.missing, [origin]: knownSeq ?? null };
+  const missing = { ...before.missing, [origin]: knownSeq ?? null, ...also };
   return { ...before, incarnation: newIncarnation(random), missing };
 }
 
@@ -202,7 +206,7 @@ function keepRecord(path: string, opened: SiteRecord, runtime: Runtime): KeptRec
     get missing() {
       return record.missing ?? {};
     },
-    renew: (knownSeq) => keep(renewed(record, runtime, knownSeq)),
+    renew: (knownSeq, also) => keep(renewed(record, runtime, knownSeq, also)),
     setMissing: (missing) => keep({ ...record, missing }),
   };
 }

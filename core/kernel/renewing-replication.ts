@@ -102,7 +102,7 @@ export class RenewingReplication implements Replication {
     this.#abort.abort();
     await this.#parts.close();
     await this.#work;
-    await this.#parts.close(); // of a stage that was being opened
+    await this.#parts.close(); // of a stage that began meanwhile
     await this.#past.settled();
   }
 
@@ -186,6 +186,12 @@ export class RenewingReplication implements Replication {
     this.#decided.resolve({ kind: 'shared', by, knownSeq: fenced.knownSeq });
   }
 
+  /** As the data directory has it: what the site is from its next stage on. */
+  get #origin(): Origin {
+    const { site, incarnation } = this.#deps.directory;
+    return originOf(site, incarnation);
+  }
+
   #begin(): [Replication, Lifecycle] {
     const made = this.#deps.replication({
       onFact: (fact) => this.#heard(fact),
@@ -206,8 +212,7 @@ export class RenewingReplication implements Replication {
   }
 
   #heard(fact: ReplicationFact): void {
-    const { directory } = this.#deps;
-    const was = originOf(directory.site, directory.incarnation);
+    const was = this.#origin;
     if (fact.kind === 'fenced' && this.#fenced === undefined) {
       const { by, ownSeq, knownSeq, diverged } = fact;
       this.#fenced = { by, ownSeq, knownSeq, diverged };
@@ -236,6 +241,7 @@ export class RenewingReplication implements Replication {
   #do(step: () => Promise<void>): void {
     this.#work = this.#work.then(step).catch(async (error: unknown) => {
       const { logger, timers } = this.#deps;
+      if (this.#abort.signal.aborted) return logger.debug({ err: error }, 'closed while becoming a new origin');
       logger.error({ err: error }, 'becoming a new origin failed; it is tried again');
       await timers.sleep(RETRY_MS, this.#abort.signal).catch(() => undefined); // closed
       if (!this.#abort.signal.aborted) this.#do(step);
@@ -246,7 +252,7 @@ export class RenewingReplication implements Replication {
   async #recover(was: Origin): Promise<void> {
     const { directory } = this.#deps;
     await this.#parts.close();
-    if (originOf(directory.site, directory.incarnation) === was) {
+    if (this.#origin === was) {
       const verdict = await this.#verdict();
       if (verdict === undefined) return;
       if (verdict.kind === 'diverged') return this.#stand(was, verdict);
@@ -261,7 +267,7 @@ export class RenewingReplication implements Replication {
   async #leave(was: Origin, { by, knownSeq, vector }: EvictedFact): Promise<void> {
     const { directory, engine } = this.#deps;
     if (this.#abort.signal.aborted) return;
-    if (originOf(directory.site, directory.incarnation) === was) {
+    if (this.#origin === was) {
       const ownSeq = seqOf((await engine.replicaState.tick()).vector, was);
       const count = ownSeq - knownSeq;
       if (count > 0)
@@ -270,9 +276,8 @@ export class RenewingReplication implements Replication {
           `it was removed from the cluster, and ${by} lacks its last ${count} ops: copy out what only this site has, then start it with an empty data directory`,
         );
       await this.#parts.close();
-      await directory.renew(ownSeq);
       // What it writes next must come behind all that the others removed meanwhile: some of it they may have forgotten.
-      await directory.setMissing({ ...directory.missing, ...vector });
+      await directory.renew(ownSeq, vector);
     }
     await this.#goOn(was);
   }
@@ -282,10 +287,10 @@ export class RenewingReplication implements Replication {
     if (this.#abort.signal.aborted) return undefined;
     await this.#deps.engine.replicaState.tick(); // behind it nothing is written any more
     const made = this.#deps.prover();
+    this.#decided = Promise.withResolvers();
     this.#prover = made.part;
     this.#parts = this.#lifecycle(made);
     await this.#parts.open();
-    this.#decided = Promise.withResolvers();
     return Promise.race([made.part.verdict(), this.#decided.promise, whenAborted(this.#abort.signal)]);
   }
 

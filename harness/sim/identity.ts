@@ -75,10 +75,10 @@ export class SimIdentity {
       get missing() {
         return now().#missing;
       },
-      renew: (knownSeq) =>
+      renew: (knownSeq, also) =>
         write(() => {
           if (knownSeq !== undefined)
-            this.#missing = { ...this.#missing, [originOf(this.#site, this.#incarnation)]: knownSeq };
+            this.#missing = { ...this.#missing, [originOf(this.#site, this.#incarnation)]: knownSeq, ...also };
           this.#mint();
         }),
       setMissing: (missing) => write(() => void (this.#missing = missing)),
