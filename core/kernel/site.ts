@@ -166,7 +166,7 @@ class ConfiguredSite implements Site {
       await site.open();
       health.explain(() => site.graph.replication?.joining());
       health.explainWrites(() => site.graph.engine.keeping.refusal());
-      await site.joined(this.#stopRequested.signal);
+      await this.#joined(site);
     } catch (error) {
       this.#open = undefined;
       health.enter('failed');
@@ -176,6 +176,17 @@ class ConfiguredSite implements Site {
     this.#hooks.seal();
     health.enter('ready');
     this.#runtime.logger.info({ site: this.#open.directory.site, addresses: this.addresses() }, 'ready');
+  }
+
+  /** What is open by now is closed again when this fails. */
+  async #joined(site: OpenSite): Promise<void> {
+    try {
+      await site.joined(this.#stopRequested.signal);
+    } catch (error) {
+      const { logger } = this.#runtime;
+      await site.close().catch((err: unknown) => logger.error({ err }, 'closing after a failed start failed too'));
+      throw error;
+    }
   }
 
   async #stop(graceMs: number): Promise<void> {
