@@ -20,9 +20,16 @@ export class Past {
   readonly #claims = new Map<Origin, number>();
   #looking: Promise<void> = Promise.resolve();
   #isDue = false;
+  #isGreeted = false;
 
   constructor(deps: PastDeps) {
     this.#deps = deps;
+  }
+
+  /** Every peer within reach was asked: what the one claimed that has most counts from now on, not what the first one did. */
+  greeted(): void {
+    this.#isGreeted = true;
+    this.look();
   }
 
   /** A peer has these ops. */
@@ -71,7 +78,8 @@ export class Past {
   #rest(missing: MissingPast, vector: VersionVector): MissingPast {
     const rest: Record<Origin, number | null> = {};
     for (const [origin, recorded] of Object.entries(missing)) {
-      const seq = recorded ?? this.#claims.get(origin) ?? null;
+      const claimed = this.#isGreeted ? this.#claims.get(origin) : undefined;
+      const seq = recorded ?? claimed ?? null;
       if (seq === null || seqOf(vector, origin) < seq) rest[origin] = seq;
     }
     return rest;

@@ -95,6 +95,7 @@ export class RenewingReplication implements Replication {
     const limit = this.#deps.timers.sleep(GREETING_MAX_MS, greeting.signal).catch(() => undefined); // greeted in time
     await Promise.race([this.#replication.greeted(), limit]);
     greeting.abort();
+    this.#past.greeted();
     await this.#past.settled();
   }
 
