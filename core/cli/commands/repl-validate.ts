@@ -55,6 +55,7 @@ async function check(terminal: Terminal, admin: AdminService, options: ValidateO
     terminal.progress?.(running ? progressText(progress) : '');
     if (!running && error) throw new SkerryError('Unavailable', error.message, { details: { code: error.code } });
     if (!running && report) return report;
+    if (!running) throw new SkerryError('Unavailable', 'the site was started anew, and its check is gone: ask again');
     await sleep(POLL_MS);
   }
 }
