@@ -167,6 +167,7 @@ export class Bootstrap {
   async #merge(kept: Kept, peer: BootstrapPeer, cut: OpenedCut, progress: Progress): Promise<void> {
     const { calls, view, protocol, signal } = peer;
     const { joining, commits, fetcher, logger, clock } = this.#site;
+    const before = view.state;
     view.state = 'bootstrapping';
     logger.info({ peer: view.site, reason: progress.reason }, 'a snapshot of a peer is taken');
     const wasJoining = (await kept.merging())?.joining === true;
@@ -185,7 +186,10 @@ export class Bootstrap {
         if (last !== undefined) progress.at = nameOf(last);
       },
     });
-    await kept.merge(stream, signal);
+    await kept.merge(stream, signal).catch((error: unknown) => {
+      view.state = before; // a session that goes on is what it was
+      throw error;
+    });
     this.#done(progress);
     view.state = 'connected';
     commits.notify();
