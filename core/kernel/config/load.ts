@@ -11,7 +11,6 @@ import {
 import { parseConfigDocument, type ConfigDocument } from './document.ts';
 import { ENGINE_OPTIONS } from './engine-options.ts';
 import { collisions, isAddressOption, listeners, parseListen } from './listen.ts';
-import { peerFaults } from './peers.ts';
 import { applyOverrides, collectOverrides, type ConfigFlags, type Environment, type Override } from './overrides.ts';
 import { describeSource, invalidConfig, type KeyPath, type Problem, type ValueSource } from './problems.ts';
 import {
@@ -23,6 +22,7 @@ import {
   type PluginSectionName,
   type Schema,
 } from './schema.ts';
+import { replicationProblems } from './replication-problems.ts';
 import { filePaths, readSecret, redact, secretPaths } from './secrets.ts';
 import { deepFreeze, isTree, leaves, setAt, valueAt, type Tree } from './tree.ts';
 import type { LoadedConfig, LoadedPlugin, LoadedSections, SiteConfig } from './types.ts';
@@ -80,7 +80,7 @@ export async function loadConfig(input: LoadConfigInput): Promise<LoadedConfig> 
   problems.push(...validateTree(schema, tree).map((fault) => faultProblem(fault, merged)));
   if (problems.length > 0) throw invalidConfig(problems);
 
-  problems.push(...portProblems(tree, merged), ...peerProblems(tree, merged));
+  problems.push(...portProblems(tree, merged), ...contradictions(tree, merged));
   const secrets = secretPaths(schema, tree);
   const shown = redact(tree, secrets);
   problems.push(...(await resolveSecrets(tree, secrets, merged, input)));
@@ -210,8 +210,8 @@ function portProblems(tree: Tree, merged: Merged): readonly Problem[] {
   }));
 }
 
-function peerProblems(tree: Tree, merged: Merged): readonly Problem[] {
-  return peerFaults(tree).map(({ path, ...fault }) => ({
+function contradictions(tree: Tree, merged: Merged): readonly Problem[] {
+  return replicationProblems(tree as unknown as SiteConfig).map(({ path, ...fault }) => ({
     source: sourceOf(path, merged, 'value'),
     key: path.join('.'),
     ...fault,
