@@ -11,7 +11,7 @@ import { KeyState, bareVersion } from './key-state.ts';
 import { tombstoneKey } from './keys.ts';
 import { covers, type MergeContext } from './merge-context.ts';
 import { endVersion, mergeRemoved, mergeWithRemoved, newVersion, withSettings } from './merge-removed.ts';
-import type { BucketRecord, VersionRecord } from './records.ts';
+import type { BucketRecord, TombstoneRecord, VersionRecord } from './records.ts';
 import { registerIn, saveRegister } from './registers.ts';
 
 const keyState = ({ txn, effects }: MergeContext, { bucket, key }: { readonly bucket: string; readonly key: string }) =>
@@ -41,8 +41,14 @@ export function sweepEntity(context: MergeContext, entity: CutEntity): void {
     case 'version':
       return sweepVersion(context, entity);
     case 'register':
-      if (covers(context.cut, entity.register.stamp)) saveRegister(context.txn, entity.of, entity.id, undefined);
+      return sweepRegister(context, entity);
   }
+}
+
+/** As it is now: it may have been written anew since it was read. */
+function sweepRegister({ txn, cut }: MergeContext, { of, id }: RegisterEntity): void {
+  const known = registerIn(txn, of, id);
+  if (known && covers(cut, known.stamp)) saveRegister(txn, of, id, undefined);
 }
 
 function mergeRegister({ txn, own }: MergeContext, { of, id, register }: RegisterEntity): void {
@@ -89,12 +95,16 @@ function demote(state: KeyState, version: VersionRecord): void {
   state.addConflict({ stamp: version.stamp, loser: bareVersion(version) });
 }
 
-/** A null version's tombstone stays while conflicts hang on it: it counts them. Purging takes it later. */
+/**
+ * As it is now: another removal may have come since it was read. A null version's tombstone stays while conflicts hang on it:
+ * it counts them. Purging takes it later.
+ */
 function sweepTombstone(context: MergeContext, entity: TombstoneEntity): void {
-  const { bucket, key, target, tombstone } = entity;
-  if (!removalsOf(tombstone).every(({ stamp }) => covers(context.cut, stamp))) return;
-  if (target === null && keyState(context, entity).conflicts().length > 0) return;
+  const { bucket, key, target } = entity;
   const row = tombstoneKey(bucket, key, target);
+  const known = context.txn.record<TombstoneRecord>(row);
+  if (!known || !removalsOf(known).every(({ stamp }) => covers(context.cut, stamp))) return;
+  if (target === null && keyState(context, entity).conflicts().length > 0) return;
   releaseStable(context, row);
   context.txn.remove(row);
 }
