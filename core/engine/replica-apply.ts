@@ -26,7 +26,7 @@ export function applyBatches(deps: ReplicaDeps): BatchApplier {
       const stored = await storeBodies(deps, batch);
       const locators = stored.flatMap(({ locator }) => (locator === undefined ? [] : [locator]));
       try {
-        const report = await deps.committer.commit<ApplyReport>({
+        return await deps.committer.commit<ApplyReport>({
           reads: readsOfAll(stored, via),
           appended: locators,
           decide(context) {
@@ -34,8 +34,6 @@ export function applyBatches(deps: ReplicaDeps): BatchApplier {
             return { outcomes: stored.map((one) => applyOne(context, one, deps.visibility)), vector: context.vector() };
           },
         });
-        await freeUnused(deps, stored, report);
-        return report;
       } catch (error) {
         await deps.chunkStore.free(locators);
         throw error;
@@ -89,6 +87,8 @@ function applyOne(
     const { bucket, key } = op.body;
     context.txn.put(fetchKey(op.stamp), { bucket, key });
   }
+  // stored for nothing
+  if (outcome !== 'applied' && locator !== undefined) context.effects.freed.push(locator);
   return outcome;
 }
 
@@ -106,16 +106,4 @@ function localOf(
     ({ hash, span }) => span === undefined && txn.get(chunkKey(hash)) !== undefined,
   );
   return isHere ? {} : { version: pendingLocal(visibility) };
-}
-
-/** Bodies of ops that changed nothing were stored for nothing. */
-async function freeUnused(
-  { chunkStore }: ReplicaDeps,
-  stored: readonly Stored[],
-  { outcomes }: ApplyReport,
-): Promise<void> {
-  const unused = stored.flatMap(({ locator }, i) =>
-    locator !== undefined && outcomes[i] !== 'applied' ? [locator] : [],
-  );
-  if (unused.length > 0) await chunkStore.free(unused);
 }
