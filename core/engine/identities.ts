@@ -63,7 +63,7 @@ const DEFAULT_ACCOUNT = '000000000001';
 
 export function createIdentities(deps: IdentityDeps): IdentityStore {
   const { committer, random } = deps;
-  const known = new Map<string, Identity>(deps.configIdentities.map((identity) => [identity.accessKeyId, identity]));
+  const keyring = new Keyring(deps);
 
   async function save(identity: Identity, mustBeNew: boolean): Promise<Identity> {
     const id = identity.accessKeyId;
@@ -77,12 +77,12 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
         author({ type: 'principal.put', id, value: { ...value } as never });
       },
     });
-    known.set(id, identity);
+    keyring.set(identity);
     return identity;
   }
 
   function changeable(accessKeyId: string): Identity {
-    const identity = known.get(accessKeyId);
+    const identity = keyring.get(accessKeyId);
     if (!identity) throw new SkerryError('NotFound', `there is no key ${accessKeyId}`);
     if (identity.fromConfig)
       throw new SkerryError('InvalidArgument', `key ${accessKeyId} comes from the config file: change it there`);
@@ -90,17 +90,13 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
   }
 
   return {
-    async open() {
-      const stored = new Map((await readAll(deps)).map(({ identity }) => [identity.accessKeyId, identity]));
-      for (const [id, { fromConfig }] of known) if (!fromConfig && !stored.has(id)) known.delete(id);
-      for (const [id, identity] of stored) if (known.get(id)?.fromConfig !== true) known.set(id, identity);
-    },
-    find: (accessKeyId) => known.get(accessKeyId),
-    findUser: (user) => [...known.values()].find(({ userId, email }) => userId === user || email === user),
-    list: () => [...known.values()].map(keyInfo),
+    open: () => keyring.read(),
+    find: (accessKeyId) => keyring.get(accessKeyId),
+    findUser: (user) => keyring.all().find(({ userId, email }) => userId === user || email === user),
+    list: () => keyring.all().map(keyInfo),
     async create(input) {
       const identity = newIdentity(input, random);
-      if (known.has(identity.accessKeyId)) throw taken(identity.accessKeyId);
+      if (keyring.get(identity.accessKeyId)) throw taken(identity.accessKeyId);
       return save(identity, true);
     },
     setEnabled: async (id, enabled) => keyInfo(await save({ ...changeable(id), enabled }, false)),
@@ -108,7 +104,7 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
     async reseal() {
       const resealed: string[] = [];
       for (const { identity, isCurrent } of await readAll(deps)) {
-        if (isCurrent || known.get(identity.accessKeyId)?.fromConfig === true) continue;
+        if (isCurrent || keyring.get(identity.accessKeyId)?.fromConfig === true) continue;
         await save(identity, false);
         resealed.push(identity.accessKeyId);
       }
@@ -121,9 +117,67 @@ export function createIdentities(deps: IdentityDeps): IdentityStore {
         appended: [],
         decide: ({ author }) => void author({ type: 'principal.remove', id }),
       });
-      known.delete(id);
+      keyring.delete(id);
     },
   };
+}
+
+/** Keys in memory: as they were last read, with what was changed here since. */
+class Keyring {
+  readonly #deps: IdentityDeps;
+  readonly #known: Map<string, Identity>;
+  #reading: Promise<void> | undefined;
+  /** What is being read may be as it was before a change. */
+  #isStale = false;
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps;
+    this.#known = new Map(deps.configIdentities.map((identity) => [identity.accessKeyId, identity]));
+  }
+
+  get(accessKeyId: string): Identity | undefined {
+    return this.#known.get(accessKeyId);
+  }
+
+  all(): readonly Identity[] {
+    return [...this.#known.values()];
+  }
+
+  set(identity: Identity): void {
+    this.#known.set(identity.accessKeyId, identity);
+    this.#isStale = true;
+  }
+
+  delete(accessKeyId: string): void {
+    this.#known.delete(accessKeyId);
+    this.#isStale = true;
+  }
+
+  /** As they are stored now, or later: whoever asks while they are being read has them read once more. */
+  read(): Promise<void> {
+    this.#isStale = true;
+    return (this.#reading ??= this.#readAnew());
+  }
+
+  async #readAnew(): Promise<void> {
+    try {
+      while (this.#isStale) {
+        this.#isStale = false;
+        const stored = await readAll(this.#deps);
+        if (!this.#isStale) this.#replace(stored.map(({ identity }) => identity));
+      }
+    } finally {
+      // in the turn that saw nothing stale: who asks a moment later must start anew
+      this.#reading = undefined;
+    }
+  }
+
+  /** Keys of the configuration stay. */
+  #replace(stored: readonly Identity[]): void {
+    for (const [id, { fromConfig }] of this.#known) if (!fromConfig) this.#known.delete(id);
+    for (const identity of stored)
+      if (!this.#known.has(identity.accessKeyId)) this.#known.set(identity.accessKeyId, identity);
+  }
 }
 
 const taken = (id: string): SkerryError => new SkerryError('AlreadyExists', `access key ${id} is taken`);
