@@ -31,7 +31,11 @@ export function holdEntries({ txn }: RefContext, entries: readonly ManifestEntry
  * Lets go of entries; whoever lost its holder is looked at by the garbage collector. The queue says who let go last, so that the
  * collector notices when a chunk was held by another meanwhile, whose readers it did not wait for.
  */
-export function releaseEntries({ txn, effects }: RefContext, entries: readonly ManifestEntry[], owner: string): void {
+export function releaseEntries(
+  { txn, effects }: RefContext,
+  entries: readonly Pick<ManifestEntry, 'hash'>[],
+  owner: string,
+): void {
   for (const { hash } of entries) {
     txn.remove(refKey(hash, owner));
     txn.set(garbageKey(hash), Buffer.from(owner));

@@ -3,7 +3,6 @@
  * transaction that let go; a candidate that nobody holds loses its row and its bytes. Restartable at any point.
  */
 import {
-  SkerryError,
   isSkerryError,
   type ChunkHash,
   type ChunkStore,
@@ -15,13 +14,15 @@ import {
 } from '../contracts/index.ts';
 import { releaseEntries } from './chunk-refs.ts';
 import type { Committer } from './committer.ts';
-import { chunkKey, garbageKey, garbagePrefix, refOwner, refPrefix, tupleRange } from './keys.ts';
+import { chunkKey, garbageKey, garbagePrefix, refHash, refKey, refOwner, refPrefix, tupleRange } from './keys.ts';
+import { parseEntries } from './manifest.ts';
 import type { Pins } from './pins.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { decodeRecord, type ChunkRow } from './records.ts';
 import { scanPages } from './scan-pages.ts';
 
 const BATCH = 100;
+const PAGE = 1000;
 const DELAY_MS = 200;
 
 export interface GarbageDeps {
@@ -121,12 +122,27 @@ async function collectOne(deps: GarbageDeps, hash: ChunkHash, queued: Uint8Array
 
 const refRange = (hash: ChunkHash): MetaRange => ({ space: 'refs', ...tupleRange(refPrefix(hash)), limit: 1 });
 
-/** What a manifest node refers to; nothing for data chunks and parts tables. */
-async function nodeChildren({ reader, chunkStore }: GarbageDeps, hash: ChunkHash): Promise<readonly ManifestEntry[]> {
+type Held = Pick<ManifestEntry, 'hash'>;
+
+/** What a manifest node refers to; nothing for data chunks. One that cannot be read must not hold up the others: the rows tell. */
+async function nodeChildren({ reader, chunkStore }: GarbageDeps, hash: ChunkHash): Promise<readonly Held[]> {
   const [value] = await reader.get([chunkKey(hash)]);
   const row = value && decodeRecord<ChunkRow>(value);
   if (row?.kind !== 'node') return [];
-  const entries: unknown = JSON.parse(Buffer.from(await chunkStore.read(row.locator)).toString('utf8'));
-  if (!Array.isArray(entries)) throw new SkerryError('Corrupt', `manifest node ${hash} is not a list`);
-  return entries as ManifestEntry[];
+  const entries = await chunkStore.read(row.locator).then(parseEntries, (error: unknown) => {
+    if (isSkerryError(error, 'Corrupt') || isSkerryError(error, 'NotFound')) return undefined;
+    throw error;
+  });
+  return entries ?? heldBy(reader, refOwner.node(hash));
+}
+
+/** By reading the rows of all holders. */
+async function heldBy(reader: MetaReader, owner: string): Promise<readonly Held[]> {
+  const held: Held[] = [];
+  for await (const rows of scanPages(reader, { space: 'refs', limit: PAGE }))
+    for (const { key } of rows) {
+      const hash = refHash(key);
+      if (Buffer.compare(refKey(hash, owner).key, key) === 0) held.push({ hash });
+    }
+  return held;
 }
