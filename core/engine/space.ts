@@ -182,15 +182,18 @@ async function drain(garbage: SpaceDeps['garbage']): Promise<number> {
   return total;
 }
 
-/** Chunks that nothing holds and that are not queued: the collector decides, which knows what running writes rely on. */
+/**
+ * Chunks that nothing holds: the collector decides, which knows what running writes rely on. One that is queued already stays as it
+ * is: its row says who let go last, and the collector may be waiting for earlier readers alone.
+ */
 async function enqueue({ committer }: SpaceDeps, hashes: readonly ChunkHash[]): Promise<void> {
   for (let at = 0; at < hashes.length; at += BATCH) {
-    const batch = hashes.slice(at, at + BATCH);
+    const batch = hashes.slice(at, at + BATCH).map(garbageKey);
     await committer.commit({
-      reads: {},
+      reads: { keys: batch },
       appended: [],
       decide({ txn, effects }) {
-        for (const hash of batch) txn.set(garbageKey(hash), NOBODY);
+        for (const row of batch) if (txn.get(row) === undefined) txn.set(row, NOBODY);
         effects.garbage = true;
       },
     });

@@ -1,4 +1,4 @@
-/** A manifest node that is damaged when it is garbage holds up nothing: who it held is known from the rows. */
+/** The queue of the collector: what is damaged holds up nothing, and what is still read or written is not taken. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SkerryError, type Locator } from '../../core/contracts/index.ts';
@@ -35,4 +35,37 @@ describe('collecting an object whose manifest node is damaged', () => {
       assert.equal((await site.metaStore.scan({ space: 'refs', limit: 100 })).length, 5);
       assert.deepEqual(await site.metaStore.scan({ space: 'queues', limit: 100 }), []);
     });
+});
+
+describe('a survey', () => {
+  test('leaves in the queue who let go of a chunk last: the collector goes by that', async () => {
+    await using site = await wholeSite(OPTIONS);
+    const bytes = noise(1000, 1);
+    await put(site, 'k', bytes);
+    const { promise: rest, resolve: finish } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield bytes;
+      yield noise(1000, 2);
+      begin();
+      await rest;
+    }
+    const writing = site.objects.putObject({
+      bucket: BUCKET,
+      key: 'same',
+      body: { stream: body(), size: 2000 },
+      owner: 'o',
+      headers: {},
+      metadata: {},
+      storageClass: 'S',
+    });
+    await begun;
+    await site.objects.deleteObject({ bucket: BUCKET, key: 'k', owner: 'o' });
+    const queued = await site.metaStore.scan({ space: 'queues', limit: 10 });
+    assert.equal(queued.length, 1);
+    await site.engine.space.gcRun();
+    assert.deepEqual(await site.metaStore.scan({ space: 'queues', limit: 10 }), queued, 'a running write relies on it');
+    finish();
+    await writing;
+  });
 });
