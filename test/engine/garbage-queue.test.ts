@@ -69,3 +69,20 @@ describe('a survey', () => {
     await writing;
   });
 });
+
+describe('an engine', () => {
+  test('closes all of itself when a collection that runs fails', async () => {
+    const site = await wholeSite(OPTIONS);
+    await put(site, 'k', noise(3000, 1));
+    await site.objects.deleteObject({ bucket: BUCKET, key: 'k', owner: 'o' });
+    const failure = new SkerryError('Io', 'the disk failed');
+    const { promise: fails, reject: fail } = Promise.withResolvers<never>();
+    site.metaStore.scan = () => fails;
+    const failed = assert.rejects(site.engine.garbage.run(), failure);
+    const closed = site[Symbol.asyncDispose]();
+    await new Promise((resolve) => setImmediate(resolve));
+    fail(failure);
+    await Promise.all([failed, closed]);
+    await assert.rejects(site.objects.createBucket({ bucket: 'late', owner: 'o' }), { code: 'Closed' });
+  });
+});

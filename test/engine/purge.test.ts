@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import type { MetaStore, Op, VersionVector } from '../../core/contracts/index.ts';
+import { SkerryError, type MetaStore, type Op, type VersionVector } from '../../core/contracts/index.ts';
 import { advanceVector, joinVectors, meetVectors } from '../../core/engine/vector.ts';
 import { clockKey, opLogKey, oplogKey, trimmedKey } from '../../core/engine/keys.ts';
 import { createLeases } from '../../core/engine/leases.ts';
@@ -237,6 +237,26 @@ describe('trimming the oplog', () => {
     assert.deepEqual(await left(store), [27, 28, 29, 30]);
     await pass(store, undefined);
     assert.deepEqual(await left(store), [27, 28, 29, 30], 'without a proven frontier nothing goes');
+    await committer.close();
+  });
+});
+
+describe('closing', () => {
+  test('does not fail for a pass that did, or what is closed after it would stay open', async () => {
+    const failure = new SkerryError('Io', 'the disk failed');
+    const committer = committerOf(await memoryStore());
+    const purger = createPurger({
+      reader: await memoryStore(),
+      committer,
+      timers: nodeTimers,
+      logger: silentLogger,
+      frontier: async () => {
+        throw failure;
+      },
+    });
+    const failed = assert.rejects(purger.run(), failure);
+    await purger.close();
+    await failed;
     await committer.close();
   });
 });
