@@ -19,6 +19,7 @@ import { mergingKey, trimmedKey } from './keys.ts';
 import { mergeEntity, sweepEntity } from './merge-entity.ts';
 import { decodeRecord, type ClockRecord, type MergingRecord, type Visibility } from './records.ts';
 import type { CutPage, CutPageLimit, OpenedCut } from './snapshot.ts';
+import { decideTogether } from './txn.ts';
 import { EMPTY_VECTOR, coversVector, joinVectors, seqOf } from './vector.ts';
 
 /** A peer's snapshot as this site reads it. */
@@ -176,7 +177,10 @@ function mergeBatch(
       expectMerging(context, cut);
       const { txn, effects } = context;
       const merge = { txn, effects, own: context.vector(), cut: cut.vector, visibility };
-      for (const { entity, isTheirs } of entities) (isTheirs ? mergeEntity : sweepEntity)(merge, entity);
+      const together = decideTogether(txn);
+      for (const { entity, isTheirs } of entities)
+        together.decide(() => (isTheirs ? mergeEntity : sweepEntity)(merge, entity));
+      together.end();
       if (to === undefined) return;
       txn.put(mergingKey, progressOf(source, to));
     },

@@ -42,6 +42,7 @@ import {
   type TombstoneRecord,
 } from './records.ts';
 import { stampDot, stampHlc } from './stamp.ts';
+import { decideTogether } from './txn.ts';
 import { EMPTY_VECTOR, coversDot, meetVectors, seqOf } from './vector.ts';
 
 /** What every member is proven to have applied, and a clock that everything they still write is past. */
@@ -188,11 +189,15 @@ async function purgeRows(
         decide(context) {
           // A snapshot that is merged meanwhile is compared with these rows.
           if (context.clock().merging) return 0;
-          const now = gone.filter(({ key }) => {
-            const value = context.txn.get({ space, key });
-            return value !== undefined && mayGo(value, trimmed) && remove(context, { key, value });
-          });
-          return now.length;
+          const together = decideTogether(context.txn);
+          let removed = 0;
+          for (const { key } of gone)
+            together.decide(() => {
+              const value = context.txn.get({ space, key });
+              if (value !== undefined && mayGo(value, trimmed) && remove(context, { key, value })) removed++;
+            });
+          together.end();
+          return removed;
         },
       });
     const last = rows.at(-1);

@@ -79,8 +79,8 @@ export const keepingMutations: readonly Mutation[] = [
     'snapshotAddsOnly',
     'rule 15: an entry that the snapshot lacks was removed there',
     'engine/merge-cut.ts',
-    '(isTheirs ? mergeEntity : sweepEntity)(merge, entity);',
-    'if (isTheirs) mergeEntity(merge, entity);\n      else if (entity.kind === "register") sweepEntity(merge, entity);',
+    'together.decide(() => (isTheirs ? mergeEntity : sweepEntity)(merge, entity));',
+    'if (isTheirs || entity.kind === "register")\n          together.decide(() => (isTheirs ? mergeEntity : sweepEntity)(merge, entity));',
   ),
   inKeeping(
     'snapshotMovesVectorFirst',

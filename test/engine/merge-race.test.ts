@@ -6,6 +6,7 @@ import { clockKey, registerKey, tombstoneKey } from '../../core/engine/keys.ts';
 import { decodeRecord, type ClockRecord, type Register, type TombstoneRecord } from '../../core/engine/records.ts';
 import { transact } from '../../core/engine/txn.ts';
 import { committerOf, mergeInto } from './cut-support.ts';
+import { storeOver } from './store-over.ts';
 import { Author, applyInOrder, content, dump, memoryStore } from './support.ts';
 
 const PUT = { bucket: 'b', key: 'k', nullVersion: true, marker: false, owner: 'o', modifiedAtMs: 1 };
@@ -15,13 +16,7 @@ const REMOVE: OpBody = { type: 'version.remove', bucket: 'b', key: 'k', target: 
 /** Runs `write` once, right after the rows of the site were read for a batch of the merge. */
 function interrupted(store: MetaStore, write: () => Promise<void>): MetaStore {
   let isDone = false;
-  return {
-    open: () => store.open(),
-    close: () => store.close(),
-    get: (keys) => store.get(keys),
-    scan: (range) => store.scan(range),
-    check: () => store.check(),
-    transact: (reads, decide) => store.transact(reads, decide),
+  return storeOver(store, {
     async snapshot() {
       const snapshot = await store.snapshot();
       return {
@@ -35,7 +30,7 @@ function interrupted(store: MetaStore, write: () => Promise<void>): MetaStore {
         },
       };
     },
-  };
+  });
 }
 
 async function storeWith(ops: readonly Op[]): Promise<MetaStore> {
@@ -108,6 +103,29 @@ describe('while a snapshot is merged', () => {
     const [left] = await b.get([row]);
     assert.notEqual(left, undefined);
     assert.equal(await dump(a), before);
+  });
+});
+
+describe('a batch of a merge', () => {
+  test('is decided a few times and not once for each entity, while all writers wait', async () => {
+    const author = new Author('a');
+    const all = Array.from({ length: 150 }, (_, at) => ({ ...put(`x${at}`), key: `k${at}` }) as OpBody);
+    const ops = all.map((body) => author.write(body));
+    const removals = all.map((_, at) => author.write({ ...REMOVE, key: `k${at}` } as OpBody));
+    const [a, b] = [await storeWith([...ops, ...removals]), await storeWith(ops)];
+    for (const { key } of await a.scan({ space: 'tombstones', limit: 1000 }))
+      await transact(a, {}, (txn) => txn.remove({ space: 'tombstones', key }));
+    let decisions = 0;
+    const counted = storeOver(b, {
+      transact: (reads, decide) =>
+        b.transact(reads, (read) => {
+          decisions++;
+          return decide(read);
+        }),
+    });
+    await mergeInto(counted, a);
+    assert.deepEqual(await b.scan({ space: 'heads', limit: 10 }), []);
+    assert.ok(decisions < 20, `${decisions} decisions`);
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { SkerryError, type MetaStore, type Op, type VersionVector } from '../../core/contracts/index.ts';
+import { SkerryError, type MetaStore, type Op, type OpBody, type VersionVector } from '../../core/contracts/index.ts';
 import { advanceVector, joinVectors, meetVectors } from '../../core/engine/vector.ts';
 import { clockKey, opLogKey, oplogKey, trimmedKey } from '../../core/engine/keys.ts';
 import { createLeases } from '../../core/engine/leases.ts';
@@ -15,9 +15,11 @@ import { bucketHistory, bucketSteps } from './bucket-histories.ts';
 import { committerOf, mergeInto, restOf, someOf, spread } from './cut-support.ts';
 import { silentLogger } from './fake-stores.ts';
 import { history, steps } from './histories.ts';
+import { storeOver } from './store-over.ts';
 import { Author, applyInOrder, content, dump, memoryStore } from './support.ts';
 
 const SITES = ['a', 'b', 'c'];
+const PUT = { bucket: 'b', marker: false, owner: 'o', modifiedAtMs: 1 } as const;
 
 async function storeWith(ops: readonly Op[]): Promise<MetaStore> {
   const store = await memoryStore();
@@ -238,6 +240,44 @@ describe('trimming the oplog', () => {
     await pass(store, undefined);
     assert.deepEqual(await left(store), [27, 28, 29, 30], 'without a proven frontier nothing goes');
     await committer.close();
+  });
+});
+
+describe('a page of removals', () => {
+  const KEYS = Array.from({ length: 150 }, (_, at) => `k${at}`);
+
+  /** Decisions of all transactions: one that reads what it has not declared decides anew, while all writers wait. */
+  function counting(store: MetaStore): { readonly counted: MetaStore; readonly decisions: () => number } {
+    let decisions = 0;
+    const counted = storeOver(store, {
+      transact: (reads, decide) =>
+        store.transact(reads, (read) => {
+          decisions++;
+          return decide(read);
+        }),
+    });
+    return { counted, decisions: () => decisions };
+  }
+
+  test('goes in as few decisions as it has transactions, whether of null versions, versions or buckets', async () => {
+    const target = new Author('b').write({ type: 'version.put', ...PUT, key: 'v', nullVersion: false }).stamp;
+    const removals: Record<string, (name: string) => readonly OpBody[]> = {
+      nullVersions: (key) => [{ type: 'version.remove', bucket: 'b', key, target: null }],
+      versions: (key) => [{ type: 'version.remove', bucket: 'b', key, target }],
+      buckets: (bucket) => [
+        { type: 'bucket.create', bucket, owner: 'o', createdAtMs: 1 },
+        { type: 'bucket.remove', bucket },
+      ],
+    };
+    for (const [name, bodies] of Object.entries(removals)) {
+      const author = new Author('a');
+      const store = await storeWith(KEYS.flatMap(bodies).map((body) => author.write(body)));
+      const { counted, decisions } = counting(store);
+      const frontier = (await ownFrontier(store)) as StableFrontier;
+      await transact(store, {}, (txn) => txn.put(trimmedKey, frontier.vector));
+      assert.equal((await pass(counted, frontier)).tombstones, KEYS.length);
+      assert.ok(decisions() <= 5, `${name}: ${decisions()} decisions`);
+    }
   });
 });
 
