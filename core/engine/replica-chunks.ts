@@ -6,6 +6,7 @@ import {
   type Locator,
   type MetaRange,
   type MetaReader,
+  type MetaRow,
   type Stamp,
 } from '../contracts/index.ts';
 import { placeChunks } from './chunk-refs.ts';
@@ -36,6 +37,7 @@ import {
   type TombstoneRecord,
   type VersionRecord,
 } from './records.ts';
+import { scanPages } from './scan-pages.ts';
 
 export function moveChunks(deps: ReplicaDeps): ChunkMover {
   return {
@@ -140,15 +142,23 @@ export async function readBody(
   }
 }
 
+/** Behind pages of what was superseded there may be more: an empty answer says that there is none. */
 async function listPending(
   deps: ReplicaDeps,
   limit: number,
   after: Stamp | undefined,
 ): Promise<readonly PendingVersion[]> {
+  const { from, to } = tupleRange(fetchPrefix());
+  const start = after === undefined ? from : justAfter(fetchKey(after).key);
+  for await (const rows of scanPages(deps.reader, { space: 'queues', from: start, to, limit })) {
+    const found = await stillPending(deps, rows);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+async function stillPending(deps: ReplicaDeps, rows: readonly MetaRow[]): Promise<readonly PendingVersion[]> {
   const prefix = fetchPrefix();
-  const { to } = tupleRange(prefix);
-  const from = after === undefined ? prefix : justAfter(fetchKey(after).key);
-  const rows = await deps.reader.scan({ space: 'queues', from, to, limit });
   const found: PendingVersion[] = [];
   const gone: Stamp[] = [];
   for (const row of rows) {

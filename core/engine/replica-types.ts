@@ -92,7 +92,7 @@ export interface BatchApplier {
 }
 
 export interface ChunkMover {
-  /** Versions with missing bytes, oldest first, after the given stamp; those that nobody needs any more are forgotten. */
+  /** Versions with missing bytes, oldest first, after the given stamp; none only if there are none. Those that nobody needs are forgotten. */
   pending(limit: number, after?: Stamp): Promise<readonly PendingVersion[]>;
   /** Which of these chunks this site does not have, or has only damaged, in the given order. */
   missing(hashes: readonly ChunkHash[]): Promise<readonly ChunkHash[]>;
