@@ -5,6 +5,7 @@
 import {
   SkerryError,
   type Clock,
+  type Logger,
   type MetaStore,
   type Random,
   type Timers,
@@ -98,6 +99,7 @@ export interface CutServerDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly logger: Logger;
   /** A cut that nobody asked for this long is let go of, milliseconds; default 10 minutes. */
   readonly leaseTtlMs?: number;
   /** Cuts pinned at once; default 4. */
@@ -133,10 +135,11 @@ const LEASE_TTL_MS = 10 * 60 * 1000;
 const CUTS_MAX = 4;
 
 export function createCutServer(deps: CutServerDeps): CutServer {
-  const { metaStore, clock, timers, random, leaseTtlMs = LEASE_TTL_MS, cutsMax = CUTS_MAX } = deps;
+  const { metaStore, clock, timers, random, logger, leaseTtlMs = LEASE_TTL_MS, cutsMax = CUTS_MAX } = deps;
   const pins = new Map<string, Pin>();
   let opening = 0;
   let timer: { cancel(): void } | undefined;
+  let isClosed = false;
 
   async function release(cutId: string): Promise<void> {
     const pin = pins.get(cutId);
@@ -146,14 +149,17 @@ export function createCutServer(deps: CutServerDeps): CutServer {
 
   async function expire(): Promise<void> {
     timer = undefined;
-    const latest = clock.monotonicMs() - leaseTtlMs;
-    const idle = [...pins].filter(([, { usedAtMs, readers }]) => readers === 0 && usedAtMs <= latest);
-    for (const [cutId] of idle) await release(cutId);
+    for (const [cutId, pin] of pins) {
+      // by the time the one before is gone this one may be in use again
+      const isIdle = pin.readers === 0 && pin.usedAtMs <= clock.monotonicMs() - leaseTtlMs;
+      if (!isIdle) continue;
+      await release(cutId).catch((err: unknown) => logger.error({ err, cutId }, 'a snapshot could not be let go of'));
+    }
     expireLater();
   }
 
   function expireLater(): void {
-    if (pins.size > 0) timer ??= timers.after(leaseTtlMs, () => void expire(), { unref: true });
+    if (pins.size > 0 && !isClosed) timer ??= timers.after(leaseTtlMs, () => void expire(), { unref: true });
   }
 
   return {
@@ -163,6 +169,10 @@ export function createCutServer(deps: CutServerDeps): CutServer {
       opening++;
       try {
         const cut = await openCut(metaStore, knows);
+        if (isClosed) {
+          await cut[Symbol.asyncDispose]();
+          throw new SkerryError('Closed', 'the engine is closed');
+        }
         const cutId = random.hex(8);
         pins.set(cutId, { cut, usedAtMs: clock.monotonicMs(), readers: 0 });
         expireLater();
@@ -188,6 +198,7 @@ export function createCutServer(deps: CutServerDeps): CutServer {
     },
     release,
     async close() {
+      isClosed = true;
       timer?.cancel();
       for (const cutId of pins.keys()) await release(cutId);
     },
