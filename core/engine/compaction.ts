@@ -86,8 +86,8 @@ async function* movesOf(metaStore: MetaStore, round: ReadonlyMap<Locator, Stored
     }
   }
   if (left.size === 0) return;
-  await using snapshot = await metaStore.snapshot();
-  for await (const owner of heldVersions(snapshot)) {
+  // Of no one moment, which may be long ago at the end: each is looked at again when it is moved.
+  for await (const owner of heldVersions(metaStore)) {
     const body = ownBody(owner);
     const record = body && left.get(body.locator);
     if (!record) continue;
