@@ -15,24 +15,11 @@ import {
 import { refuseAborted } from './audit.ts';
 import type { Damage } from './damage.ts';
 import type { Healing, SoughtBytes } from './healing.ts';
-import {
-  bucketOf,
-  chunkKey,
-  headObjectKey,
-  parseTombstoneKey,
-  parseVersionKey,
-  tombstonePrefix,
-  tupleRange,
-} from './keys.ts';
+import { chunkKey } from './keys.ts';
+import { heldVersions, type HeldVersion } from './live.ts';
 import { parseNode } from './manifest.ts';
-import {
-  decodeRecord,
-  type ChunkRow,
-  type ConflictRecord,
-  type HeadRecord,
-  type TombstoneRecord,
-  type VersionRecord,
-} from './records.ts';
+import { refOf } from './open-object.ts';
+import { decodeRecord, type ChunkRow, type VersionRecord } from './records.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { findRecord } from './replica-chunks.ts';
 import type { VersionRef } from './version-ref.ts';
@@ -105,10 +92,7 @@ class Verification {
 
   async run(): Promise<BytesReport> {
     await this.#readShared();
-    await this.#visit('heads', (bucket, row) => headObjectKey(bucket, row), recordsOfHead);
-    await this.#visit('versions', (bucket, row) => parseVersionKey(bucket, row).key, one);
-    await this.#visit('conflicts', (bucket, row) => parseVersionKey(bucket, row).key, recordsOfConflict);
-    await this.#visitRemoved();
+    for await (const version of heldVersions(this.#deps.reader)) await this.#visit(version);
     return {
       chunks: this.#chunks,
       bytes: this.#bytes,
@@ -156,39 +140,13 @@ class Verification {
     }
   }
 
-  async #visit(
-    space: 'heads' | 'versions' | 'conflicts',
-    keyOf: (bucket: string, row: Uint8Array) => Buffer,
-    recordsOf: (value: Uint8Array) => readonly VersionRecord[],
-  ): Promise<void> {
-    for await (const rows of scanPages(this.#deps.reader, { space, limit: PAGE })) {
-      const endRead = this.#deps.reclaimer.beginRead();
-      try {
-        for (const { key: row, value } of rows) {
-          const bucket = bucketOf(row);
-          const key = keyOf(bucket, row).toString('utf8');
-          for (const record of recordsOf(value)) await this.#checkVersion({ bucket, key, stamp: record.stamp }, record);
-        }
-      } finally {
-        endRead();
-      }
-    }
-  }
-
-  /** Versions that were removed and that a lock may bring back. */
-  async #visitRemoved(): Promise<void> {
-    const range = { space: 'tombstones' as const, ...tupleRange(tombstonePrefix()), limit: PAGE };
-    for await (const rows of scanPages(this.#deps.reader, range)) {
-      const endRead = this.#deps.reclaimer.beginRead();
-      try {
-        for (const row of rows) {
-          const { kept } = decodeRecord<TombstoneRecord>(row.value);
-          const { bucket, key } = parseTombstoneKey(row.key);
-          if (kept) await this.#checkVersion({ bucket, key, stamp: kept.stamp }, kept);
-        }
-      } finally {
-        endRead();
-      }
+  /** As it was when its page was read: what looks wrong is looked up once more. */
+  async #visit(version: HeldVersion): Promise<void> {
+    const endRead = this.#deps.reclaimer.beginRead();
+    try {
+      await this.#checkVersion(refOf(version), version.record);
+    } finally {
+      endRead();
     }
   }
 
@@ -228,7 +186,21 @@ class Verification {
     const locator = row && decodeRecord<ChunkRow>(row).locator;
     // Bad and not repaired: what is under it is not known.
     if (locator === undefined || this.#damaged.get(entry.hash) === locator) return;
-    await this.#checkEntries(holder, parseNode(entry, await this.#deps.chunkStore.read(locator)));
+    const children = await this.#readNode(entry, locator);
+    if (children) return this.#checkEntries(holder, children);
+    this.#damaged.set(entry.hash, locator);
+    await this.#found({ entry, holder, isOwn: false, locator }, 'damaged');
+    await this.#checkNode(holder, entry);
+  }
+
+  /** `undefined` for one that was good a moment ago. */
+  async #readNode(entry: ManifestEntry, locator: Locator): Promise<readonly ManifestEntry[] | undefined> {
+    try {
+      return parseNode(entry, await this.#deps.chunkStore.read(locator));
+    } catch (error) {
+      if (isSkerryError(error, 'Corrupt') || isSkerryError(error, 'NotFound')) return undefined;
+      throw error;
+    }
   }
 
   async #found(sought: HeldBytes, what: BadBytes['what']): Promise<void> {
@@ -266,16 +238,4 @@ class Verification {
       return error === cause ? 'there is no peer to ask' : error.message;
     }
   }
-}
-
-const one = (value: Uint8Array): readonly VersionRecord[] => [decodeRecord<VersionRecord>(value)];
-
-function recordsOfHead(value: Uint8Array): readonly VersionRecord[] {
-  const head = decodeRecord<HeadRecord>(value);
-  return head.shadow ? [head, head.shadow.record] : [head];
-}
-
-function recordsOfConflict(value: Uint8Array): readonly VersionRecord[] {
-  const { loser } = decodeRecord<ConflictRecord>(value);
-  return loser ? [loser] : [];
 }
