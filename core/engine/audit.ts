@@ -4,22 +4,21 @@
  * not stop them: a commit changes what is kept and what is counted alike.
  */
 import { SkerryError, type MetaReader, type MetaStore, type VersionVector } from '../contracts/index.ts';
+import { readClock } from './clock-row.ts';
 import { keyEntities, readEntities, type CutEntity } from './cut-entities.ts';
 import { digestLeaves, digestOf, type DigestLeaves, type EntityDigest, type EntityPath } from './digest-tree.ts';
 import { isZero, toggled, type Digest } from './digest.ts';
 import { NO_COUNTS, addUp } from './heads.ts';
-import { bucketKey, bucketOf, bucketTombstoneKey, clockKey, registerKey } from './keys.ts';
+import { bucketKey, bucketOf, bucketTombstoneKey, registerKey } from './keys.ts';
 import {
   decodeRecord,
   type BucketRecord,
   type BucketTombstone,
-  type ClockRecord,
   type CounterRecord,
   type HeadRecord,
   type Register,
 } from './records.ts';
 import { scanPages } from './scan-pages.ts';
-import { EMPTY_VECTOR } from './vector.ts';
 
 /** What is kept less what is counted. */
 export interface Discrepancies {
@@ -68,11 +67,9 @@ export async function readDigest(metaStore: Snapshots): Promise<DigestReading> {
 
 /** `Unavailable` while a snapshot of a peer is merged: what is here then is of no vector. */
 async function settledVector(reader: MetaReader): Promise<VersionVector> {
-  const [row] = await reader.get([clockKey]);
-  const clock = row && decodeRecord<ClockRecord>(row);
-  if (clock?.merging)
-    throw new SkerryError('Unavailable', 'a snapshot is being merged: there is no digest until it is in');
-  return clock?.vector ?? EMPTY_VECTOR;
+  const { vector, merging } = await readClock(reader);
+  if (merging) throw new SkerryError('Unavailable', 'a snapshot is being merged: there is no digest until it is in');
+  return vector;
 }
 
 /** Reads the whole state, in one snapshot. */

@@ -12,11 +12,12 @@ import {
   type Clock,
   type VersionVector,
 } from '../contracts/index.ts';
-import { clockKey, fetchPrefix, headKey, tupleRange } from './keys.ts';
-import { decodeRecord, isHidden, type ClockRecord, type HeadRecord } from './records.ts';
+import { readVector } from './clock-row.ts';
+import { fetchPrefix, headKey, tupleRange } from './keys.ts';
+import { decodeRecord, isHidden, type HeadRecord } from './records.ts';
 import { RowCursor } from './row-cursor.ts';
 import { isOrigin } from './stamp.ts';
-import { EMPTY_VECTOR, coversVector } from './vector.ts';
+import { coversVector } from './vector.ts';
 import { causalityToken } from './versions.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;
@@ -101,11 +102,6 @@ function parseJson(text: string): unknown {
 
 const badToken = (cause?: unknown): SkerryError =>
   new SkerryError('InvalidArgument', 'this is no causality token: send back what a site answered', { cause });
-
-async function readVector(reader: MetaReader): Promise<VersionVector> {
-  const [row] = await reader.get([clockKey]);
-  return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
-}
 
 type Lack = { readonly what: 'ops'; readonly origins: readonly string[] } | { readonly what: 'bytes' };
 

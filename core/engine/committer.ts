@@ -19,14 +19,15 @@ import {
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal, type Effects } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
+import { clockIn } from './clock-row.ts';
 import type { Damage } from './damage.ts';
-import { HLC_ZERO, hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
+import { hlcWallMs, mergeHlc, nextHlc } from './hlc.ts';
 import { bucketKey, clockKey, oplogKey } from './keys.ts';
 import type { BucketRecord, ClockRecord } from './records.ts';
 import { makeStamp, stampDot, stampHlc } from './stamp.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { allNeeded, isReadNeeded, transact, type ReadNeeded, type Txn } from './txn.ts';
-import { EMPTY_VECTOR, advanceVector, coversDot, coversVector, seqOf } from './vector.ts';
+import { advanceVector, coversDot, coversVector, seqOf } from './vector.ts';
 
 /**
  * `applied`; `known`: the vector covers it already; `early`: something that it comes after is missing, its own predecessor or what
@@ -194,7 +195,7 @@ function decideGroup(deps: CommitterDeps, group: readonly Queued[], txn: Txn): D
   const effects = newEffects((locator) => deps.damage?.has(locator) === true);
   const ops: Op[] = [];
   const nowMs = deps.clock.wallMs();
-  const stored: ClockRecord = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+  const stored = clockIn(txn);
   let clock = stored;
   const context: CommitContext = {
     txn,

@@ -11,7 +11,7 @@ import { conflictLosers } from './live.ts';
 import { isLocked } from './locks.ts';
 import { decodeRecord, type ConflictRecord, type LoserRecord } from './records.ts';
 import { readsOfKey } from './op-reads.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 import { scanPages } from './scan-pages.ts';
 
 const BATCH = 100;

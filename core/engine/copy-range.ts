@@ -7,10 +7,11 @@ import type { ChecksumAlgorithm, ManifestEntry, ObjectChecksum, VersionContent }
 import { digestOf, hashOf, toBase64, toHex } from './checksums.ts';
 import type { Ingested } from './ingest.ts';
 import { walkRange, type Segment } from './manifest.ts';
-import { bytesOf, refOf } from './open-object.ts';
+import { bytesOf } from './open-object.ts';
 import { stablePieces } from './read-object.ts';
 import type { Placement } from './records.ts';
 import type { MultipartDeps, PartBytes } from './uploads.ts';
+import { refOf } from './version-ref.ts';
 import type { FoundVersion } from './versions.ts';
 
 interface Range {

@@ -1,6 +1,7 @@
 /** Reading the digest: leaves as commits have kept them, entities as they are, and the count that checks the one by the other. */
 import { hash } from 'node:crypto';
 import type { MetaReader, MetaStore, Stamp, VersionVector } from '../contracts/index.ts';
+import { readVector } from './clock-row.ts';
 import { readEntities, type CutEntity } from './cut-entities.ts';
 import {
   LEAVES,
@@ -14,9 +15,7 @@ import {
   versionDigest,
   type Digest,
 } from './digest.ts';
-import { bucketKey, clockKey } from './keys.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
-import { EMPTY_VECTOR } from './vector.ts';
+import { bucketKey } from './keys.ts';
 
 /** Where an entity is in the digest. Versions of one key, live or lost, share a leaf. */
 export type EntityPath =
@@ -58,12 +57,7 @@ export async function digestAtVector(
   metaStore: Pick<MetaStore, 'snapshot'>,
 ): Promise<{ readonly vector: VersionVector; readonly digest: string }> {
   await using cut = await metaStore.snapshot();
-  return { vector: await vectorOf(cut), digest: await digestRoot(cut) };
-}
-
-export async function vectorOf(reader: MetaReader): Promise<VersionVector> {
-  const [row] = await reader.get([clockKey]);
-  return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
+  return { vector: await readVector(cut), digest: await digestRoot(cut) };
 }
 
 /** Entities of these leaves (all, if not given), by a scan of the whole state. The reader must be a snapshot. */

@@ -2,15 +2,7 @@
  * The engine of one site: every rule of storage, over ports. Composes the committer (the only writer), ingest and object
  * reader (bytes), listing and multipart, identities, and the background work that gives space back.
  */
-import {
-  SkerryError,
-  type Incarnation,
-  type Logger,
-  type MetaStore,
-  type Op,
-  type Origin,
-  type VersionVector,
-} from '../contracts/index.ts';
+import { SkerryError, type Incarnation, type Logger, type Op, type Origin } from '../contracts/index.ts';
 import type { Effects } from './apply-context.ts';
 import type { CommitterDeps } from './committer.ts';
 import { createObjectService, createSpaceOf, type EngineParts, type LedgeredDeps } from './engine-services.ts';
@@ -18,26 +10,24 @@ import type { Engine, EngineDeps } from './engine-types.ts';
 import { createAuditor } from './auditor.ts';
 import { createCausality } from './causality.ts';
 import { NO_CLOCK_GUARD, createClockGuard } from './clock-guard.ts';
+import { readVector } from './clock-row.ts';
 import { createCommitter } from './committer.ts';
 import { countAll } from './counts.ts';
 import { createDamage } from './damage.ts';
 import { createGarbageCollector } from './garbage.ts';
 import { createHealing } from './healing.ts';
 import { createIdentities, type IdentityStore } from './identities.ts';
-import { clockKey } from './keys.ts';
 import { createKeeping, createWriteDoor } from './keeping.ts';
 import { createMembers, memberGate } from './members.ts';
 import { createOpLog, type OpLog } from './op-log.ts';
 import { createPins } from './pins.ts';
 import { createWriteGate, promote, readPrimary, refuseEarly } from './primary.ts';
 import { createReclaimer } from './reclaim.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
 import { createReplica } from './replica.ts';
 import { createReplicaState } from './replica-state.ts';
 import type { Space } from './space.ts';
 import { originOf } from './stamp.ts';
 import { ledgerSyncs } from './sync-ledger.ts';
-import { EMPTY_VECTOR } from './vector.ts';
 
 export type { Engine, EngineDeps, EngineOptions } from './engine-types.ts';
 
@@ -204,11 +194,6 @@ const isForeignPrincipal = ({ dot, body }: Op, own: Origin): boolean =>
 /** Another site made, changed or removed keys. */
 function rereadIdentities(identities: IdentityStore, logger: Logger): void {
   identities.open().catch((error: unknown) => logger.error({ err: error }, 'keys of other sites could not be read'));
-}
-
-async function readVector(metaStore: MetaStore): Promise<VersionVector> {
-  const [row] = await metaStore.get([clockKey]);
-  return row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
 }
 
 function refuseRoles(): never {

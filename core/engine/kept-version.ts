@@ -4,7 +4,7 @@ import type { ApplyContext } from './apply-context.ts';
 import { KeyState } from './key-state.ts';
 import { tombstoneKey } from './keys.ts';
 import type { TombstoneRecord, VersionLocal } from './records.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 
 type BytesContext = Pick<ApplyContext, 'txn' | 'effects'>;
 

@@ -25,7 +25,7 @@ import {
   type TombstoneRecord,
   type VersionRecord,
 } from './records.ts';
-import type { VersionRef } from './replica-types.ts';
+import type { VersionRef } from './version-ref.ts';
 import { RowCursor } from './row-cursor.ts';
 import { scanPages } from './scan-pages.ts';
 

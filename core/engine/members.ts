@@ -15,10 +15,11 @@ import {
   type Stamp,
   type VersionVector,
 } from '../contracts/index.ts';
+import { readVector } from './clock-row.ts';
 import type { CommitContext, Committer, WriteGate } from './committer.ts';
 import { hlcWallMs } from './hlc.ts';
-import { clockKey, oplogKey, registerKey, tupleRange, watermarkPrefix } from './keys.ts';
-import { decodeRecord, type ClockRecord, type Register } from './records.ts';
+import { oplogKey, registerKey, tupleRange, watermarkPrefix } from './keys.ts';
+import { decodeRecord, type Register } from './records.ts';
 import { registerIn } from './registers.ts';
 import { scanPages } from './scan-pages.ts';
 import { originSite, stampDot, stampHlc } from './stamp.ts';
@@ -179,11 +180,6 @@ function memberRegister(origin: Origin, { value, stamp }: Register): MemberRegis
   return { origin, isMember: true, stamp, ...(typeof joinedAtMs === 'number' ? { joinedAtMs } : {}) };
 }
 
-async function readVector(reader: MetaReader): Promise<ClockRecord['vector']> {
-  const [row] = await reader.get([clockKey]);
-  return row ? decodeRecord<ClockRecord>(row).vector : {};
-}
-
 /** A site begins by recording itself, which no removal can touch: what it wrote next counts. */
 const FIRST_OPS = [1, 2, 3];
 /** The largest time that a clock can tell: of an origin that has written nothing else. */
@@ -197,11 +193,7 @@ async function readFirstOps(reader: MetaReader): Promise<Readonly<Record<Origin,
   return Object.fromEntries(found.filter(([, ms]) => ms !== undefined)) as Readonly<Record<Origin, number>>;
 }
 
-async function readFirstOp(
-  reader: MetaReader,
-  origin: Origin,
-  vector: ClockRecord['vector'],
-): Promise<number | undefined> {
+async function readFirstOp(reader: MetaReader, origin: Origin, vector: VersionVector): Promise<number | undefined> {
   const rows = await reader.get(FIRST_OPS.map((seq) => oplogKey(origin, seq)));
   if (rows[0] === undefined) return undefined;
   const ops = rows.flatMap((row) => (row ? [decodeRecord<Op>(row)] : []));

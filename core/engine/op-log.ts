@@ -6,8 +6,9 @@
  * has no gaps.
  */
 import type { Hashing, Locator, Logger, MetaStore, Op, Origin, Timers, VersionVector } from '../contracts/index.ts';
-import { after, clockKey, opLogKey, oplogKey, oplogPrefix, tupleRange } from './keys.ts';
-import { decodeRecord, type ClockRecord, type OpLogRecord } from './records.ts';
+import { readVector } from './clock-row.ts';
+import { after, opLogKey, oplogKey, oplogPrefix, tupleRange } from './keys.ts';
+import { decodeRecord, type OpLogRecord } from './records.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { transact } from './txn.ts';
 import { EMPTY_VECTOR, coversDot, coversVector, joinVectors, seqOf } from './vector.ts';
@@ -165,8 +166,7 @@ class AppendedLog {
 
   /** Appends what the oplog has and the log lacks. */
   async #catchUp(): Promise<void> {
-    const [row] = await this.#deps.metaStore.get([clockKey]);
-    const wanted = row ? decodeRecord<ClockRecord>(row).vector : EMPTY_VECTOR;
+    const wanted = await readVector(this.#deps.metaStore);
     for (const origin of Object.keys(wanted)) {
       if (seqOf(this.#appended, origin) < seqOf(wanted, origin)) await this.#catchUpWith(origin);
     }

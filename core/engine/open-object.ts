@@ -4,7 +4,7 @@ import type { MetaReader } from '../contracts/index.ts';
 import { totalSpan } from './manifest.ts';
 import type { ObjectReader } from './read-object.ts';
 import type { Reclaimer } from './reclaim.ts';
-import type { VersionRef } from './version-ref.ts';
+import { refOf, type VersionRef } from './version-ref.ts';
 import { findObject, type FoundVersion } from './versions.ts';
 
 export interface OpenObjectDeps {
@@ -54,8 +54,6 @@ export function bytesOf({
 export interface FoundBytes extends Pick<FoundVersion, 'record'> {
   readonly info: VersionRef;
 }
-
-export const refOf = ({ bucket, key, stamp }: VersionRef): VersionRef => ({ bucket, key, stamp });
 
 /** All bytes of a small version. */
 export async function readSmall(objectReader: ObjectReader, found: FoundBytes): Promise<Uint8Array> {

@@ -16,6 +16,7 @@ import {
   type VersionVector,
 } from '../contracts/index.ts';
 import { releaseStable, removalsOf } from './apply-removal.ts';
+import { readClock } from './clock-row.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import { hlcWallMs } from './hlc.ts';
 import { KeyState } from './key-state.ts';
@@ -36,7 +37,6 @@ import { activeLeases, leaseReads } from './leases.ts';
 import {
   decodeRecord,
   type BucketTombstone,
-  type ClockRecord,
   type OpLogRecord,
   type Register,
   type TombstoneRecord,
@@ -294,7 +294,6 @@ async function purgeRegisters(deps: PurgeDeps, frontier: StableFrontier, stop: A
 
 /** The frontier of a site that is alone. */
 export async function ownFrontier(reader: MetaReader): Promise<StableFrontier | undefined> {
-  const [row] = await reader.get([clockKey]);
-  const clock = row && decodeRecord<ClockRecord>(row);
-  return clock && !clock.merging ? { vector: clock.vector, hlc: clock.hlc } : undefined;
+  const { vector, hlc, merging } = await readClock(reader);
+  return merging ? undefined : { vector, hlc };
 }

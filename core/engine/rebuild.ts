@@ -16,7 +16,8 @@ import {
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
-import { HLC_ZERO, mergeHlc } from './hlc.ts';
+import { clockIn } from './clock-row.ts';
+import { mergeHlc } from './hlc.ts';
 import { chunkKey, clockKey, lossesKey, oplogKey, refHash } from './keys.ts';
 import { parseEntries } from './manifest.ts';
 import { readsOfOp } from './op-reads.ts';
@@ -24,7 +25,7 @@ import { decodeRecord, type ChunkRow, type ClockRecord, type Placement } from '.
 import { scanPages } from './scan-pages.ts';
 import { stampHlc } from './stamp.ts';
 import { decideTogether, transact } from './txn.ts';
-import { EMPTY_VECTOR, advanceVector, coversDot, seqOf } from './vector.ts';
+import { advanceVector, coversDot, seqOf } from './vector.ts';
 
 export interface RebuildReport {
   /** Ops applied. */
@@ -164,7 +165,7 @@ function applyBatch(metaStore: MetaStore, found: Found, ops: readonly Op[], gaps
   };
   return transact(metaStore, declared, (txn) => {
     gaps.length = before;
-    let { hlc, vector } = txn.record<ClockRecord>(clockKey) ?? { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+    let { hlc, vector } = clockIn(txn);
     let applied = 0;
     const together = decideTogether(txn);
     for (const [at, op] of ops.entries()) {

@@ -27,7 +27,7 @@ import {
   after as justAfter,
 } from './keys.ts';
 import { parseEntries, parseNode } from './manifest.ts';
-import type { ChunkMover, FetchedChunk, PendingVersion, VersionRef, ReplicaDeps } from './replica-types.ts';
+import type { ChunkMover, FetchedChunk, PendingVersion, ReplicaDeps } from './replica-types.ts';
 import {
   decodeRecord,
   type ChunkRow,
@@ -38,6 +38,7 @@ import {
   type VersionRecord,
 } from './records.ts';
 import { scanPages } from './scan-pages.ts';
+import type { VersionRef } from './version-ref.ts';
 
 export function moveChunks(deps: ReplicaDeps): ChunkMover {
   return {

@@ -9,12 +9,13 @@ import {
   type VersionPut,
   type VersionVector,
 } from '../contracts/index.ts';
+import { decodeClock } from './clock-row.ts';
 import { clockKey, oplogKey, oplogPrefix, trimmedKey, tupleRange } from './keys.ts';
-import { HLC_ZERO } from './hlc.ts';
 import { readBody } from './replica-chunks.ts';
-import type { Cut, OpServer, OpsPage, PageLimit, VersionRef, WireOp, ReplicaDeps } from './replica-types.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
+import type { Cut, OpServer, OpsPage, PageLimit, WireOp, ReplicaDeps } from './replica-types.ts';
+import { decodeRecord } from './records.ts';
 import { EMPTY_VECTOR, seqOf } from './vector.ts';
+import type { VersionRef } from './version-ref.ts';
 
 const SHIP_INLINE_MAX_BYTES = 8 * 1024;
 
@@ -35,8 +36,7 @@ export function serveOps(deps: ReplicaDeps): OpServer {
 async function readCut({ reader }: ReplicaDeps): Promise<Cut> {
   const keys: MetaKey[] = [clockKey, trimmedKey];
   const [clockRow, trimmedRow] = await reader.get(keys);
-  const clock = clockRow ? decodeRecord<ClockRecord>(clockRow) : { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
-  return { ...clock, trimmed: trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR };
+  return { ...decodeClock(clockRow), trimmed: trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR };
 }
 
 async function opsAfter(deps: ReplicaDeps, have: VersionVector, limit: PageLimit): Promise<OpsPage> {

@@ -11,6 +11,7 @@ import {
   type Timers,
   type VersionVector,
 } from '../contracts/index.ts';
+import { decodeClock } from './clock-row.ts';
 import {
   decodePosition,
   encodePosition,
@@ -19,9 +20,8 @@ import {
   type CutEntity,
   type CutPosition,
 } from './cut-entities.ts';
-import { HLC_ZERO } from './hlc.ts';
 import { clockKey, mergingKey, trimmedKey } from './keys.ts';
-import { decodeRecord, type ClockRecord, type MergingRecord } from './records.ts';
+import { decodeRecord, type MergingRecord } from './records.ts';
 import type { Cut } from './replica-types.ts';
 import { EMPTY_VECTOR, coversVector } from './vector.ts';
 
@@ -55,9 +55,7 @@ export async function openCut(metaStore: MetaStore, knows: VersionVector = EMPTY
   const snapshot = await metaStore.snapshot();
   try {
     const [clockRow, trimmedRow, mergingRow] = await snapshot.get([clockKey, trimmedKey, mergingKey]);
-    const { hlc, vector, merging } = clockRow
-      ? decodeRecord<ClockRecord>(clockRow)
-      : { hlc: HLC_ZERO, vector: EMPTY_VECTOR };
+    const { hlc, vector, merging } = decodeClock(clockRow);
     if (merging && !coversVector(knows, merging)) throw refuseHalf(mergingRow);
     const trimmed = trimmedRow ? decodeRecord<VersionVector>(trimmedRow) : EMPTY_VECTOR;
     return {

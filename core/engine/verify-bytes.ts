@@ -18,11 +18,10 @@ import type { Healing, SoughtBytes } from './healing.ts';
 import { chunkKey } from './keys.ts';
 import { heldVersions, type HeldVersion } from './live.ts';
 import { parseNode } from './manifest.ts';
-import { refOf } from './open-object.ts';
 import { decodeRecord, type ChunkRow, type VersionRecord } from './records.ts';
 import type { Reclaimer } from './reclaim.ts';
 import { findRecord } from './replica-chunks.ts';
-import type { VersionRef } from './version-ref.ts';
+import { refOf, type VersionRef } from './version-ref.ts';
 import { scanPages } from './scan-pages.ts';
 
 export interface BytesDeps {

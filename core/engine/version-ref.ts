@@ -6,3 +6,5 @@ export interface VersionRef {
   readonly key: string;
   readonly stamp: Stamp;
 }
+
+export const refOf = ({ bucket, key, stamp }: VersionRef): VersionRef => ({ bucket, key, stamp });

@@ -37,7 +37,7 @@ export const keepingMutations: readonly Mutation[] = [
     'rule 14: a tombstone goes only when it is stable',
     'engine/purge.ts',
     'const frontier = await deps.frontier();',
-    'const [clockRow] = await deps.reader.get([clockKey]);\n  const frontier = clockRow && decodeRecord<ClockRecord>(clockRow);',
+    'const frontier = await readClock(deps.reader);',
   ),
   inKeeping(
     'tombstonesStay',
