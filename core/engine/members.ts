@@ -5,7 +5,6 @@
  */
 import {
   SkerryError,
-  type Hlc,
   type Incarnation,
   type MemberInfo,
   type MetaReader,
@@ -18,7 +17,8 @@ import {
 import { readVector } from './clock-row.ts';
 import type { CommitContext, Committer, WriteGate } from './committer.ts';
 import { hlcWallMs } from './hlc.ts';
-import { oplogKey, registerKey, tupleRange, watermarkPrefix } from './keys.ts';
+import { oplogKey, registerKey, tupleRange } from './keys.ts';
+import { readReports } from './member-reports.ts';
 import { decodeRecord, type Register } from './records.ts';
 import { registerIn } from './registers.ts';
 import { scanPages } from './scan-pages.ts';
@@ -49,6 +49,8 @@ export interface MemberRegister {
 export interface Members {
   /** All that is recorded, removals too. */
   registers(): Promise<readonly MemberRegister[]>;
+  /** One read, for whoever asks at every call. */
+  isRemoved(origin: Origin): Promise<boolean>;
   /** Records this site, durably, unless it is recorded or was removed. Rejects as any write does. */
   join(): Promise<void>;
   /** Removes these origins, durably. One that was removed already, and this site's own, are passed over. */
@@ -84,7 +86,7 @@ export function createMembers(deps: MembersDeps): Members {
 
   const removeOrigins = (origins: readonly Origin[]): Promise<void> =>
     committer.commit({
-      reads: { keys: origins.map((one) => registerKey(KIND, one)) },
+      reads: { keys: origins.map((one) => memberKey(one)) },
       appended: [],
       decide(context) {
         for (const one of origins) if (one !== deps.self.origin) removeOne(context, one);
@@ -93,6 +95,10 @@ export function createMembers(deps: MembersDeps): Members {
 
   return {
     registers,
+    async isRemoved(origin) {
+      const [row] = await reader.get([memberKey(origin)]);
+      return row !== undefined && decodeRecord<Register>(row).value === null;
+    },
     removeOrigins,
     join: () => join(deps),
     firstOps: () => readFirstOps(reader),
@@ -113,7 +119,7 @@ const notFound = (name: string, wasRemoved: boolean): string =>
   wasRemoved ? `${name} was removed already` : `there is no member ${name}`;
 
 function join({ committer, self: { origin } }: MembersDeps): Promise<void> {
-  const key = registerKey(KIND, origin);
+  const key = memberKey(origin);
   const site = originSite(origin);
   return committer.commit({
     reads: { keys: [key] },
@@ -203,16 +209,6 @@ async function readFirstOp(reader: MetaReader, origin: Origin, vector: VersionVe
   return counted && hlcWallMs(stampHlc(counted.stamp));
 }
 
-async function readReports(reader: MetaReader): Promise<ReadonlyMap<Origin, Hlc>> {
-  const found = new Map<Origin, Hlc>();
-  for await (const rows of scanPages(reader, { space: 'peers', ...tupleRange(watermarkPrefix()), limit: PAGE }))
-    for (const { value } of rows) {
-      const { origin, hlc } = decodeRecord<{ readonly origin: Origin; readonly hlc: Hlc }>(value);
-      found.set(origin, hlc);
-    }
-  return found;
-}
-
 async function listMembers({ reader, self }: MembersDeps): Promise<readonly MemberInfo[]> {
   const [registers, reports, vector] = await Promise.all([
     readRegisters(reader),
@@ -220,16 +216,17 @@ async function listMembers({ reader, self }: MembersDeps): Promise<readonly Memb
     readVector(reader),
   ]);
   const recorded = new Map(registers.map((register) => [register.origin, register]));
+  const reported = new Map(reports.map((report) => [report.origin, report]));
   const origins = new Set([...recorded.keys(), ...Object.keys(vector)]);
   return [...origins].toSorted().map((origin): MemberInfo => {
-    const report = origin === self.origin ? undefined : reports.get(origin);
+    const report = origin === self.origin ? undefined : reported.get(origin);
     return {
       site: originSite(origin),
       origin,
       self: origin === self.origin,
       ops: vector[origin] ?? 0,
       ...stateOf(recorded.get(origin)),
-      ...(report === undefined ? {} : { lastReportMs: hlcWallMs(report) }),
+      ...(report === undefined ? {} : { lastReportMs: hlcWallMs(report.hlc) }),
     };
   });
 }

@@ -1,27 +1,13 @@
 /** What replication remembers over restarts: reports of other members, who is one, and a clock that moves without writes. */
-import {
-  isSkerryError,
-  type Hlc,
-  type MetaReader,
-  type MetaRow,
-  type Origin,
-  type VersionVector,
-} from '../contracts/index.ts';
+import { isSkerryError, type MetaReader, type Origin, type VersionVector } from '../contracts/index.ts';
 import type { Committer } from './committer.ts';
 import { hlcWallMs, nextHlc } from './hlc.ts';
-import { leaseKey, mergingKey, trimmedKey, tupleRange, watermarkKey, watermarkPrefix } from './keys.ts';
+import { leaseKey, mergingKey, trimmedKey, watermarkKey } from './keys.ts';
+import { readReports, type MemberReport } from './member-reports.ts';
 import type { Members } from './members.ts';
 import type { Cut } from './replica-types.ts';
-import { decodeRecord, type ClockRecord } from './records.ts';
-import { scanPages } from './scan-pages.ts';
+import type { ClockRecord } from './records.ts';
 import { EMPTY_VECTOR } from './vector.ts';
-
-/** What a member reports of itself: what it has applied, and a clock that all its later ops are past. */
-export interface MemberReport {
-  readonly origin: Origin;
-  readonly hlc: Hlc;
-  readonly vector: VersionVector;
-}
 
 export interface ReplicaState {
   /** Reads what `bootstrapping` tells. Call once, before the rest. */
@@ -44,6 +30,7 @@ export interface ReplicaState {
   /** Origins of all members, this site's own included. */
   members(): Promise<readonly Origin[]>;
   memberRegisters: Members['registers'];
+  isRemoved: Members['isRemoved'];
   join: Members['join'];
   removeMembers: Members['removeOrigins'];
   firstOps: Members['firstOps'];
@@ -64,8 +51,6 @@ export interface ReplicaStateDeps {
   /** Throws `ClockUntrusted` when this site's clock is not to be trusted. */
   readonly checkClock: (clock: ClockRecord) => void;
 }
-
-const PAGE = 1000;
 
 export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
   const { reader, committer, members, checkClock } = deps;
@@ -100,13 +85,7 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
           moveClock({ ...clock(), letInMs: Math.max(wallMs, clock().letInMs ?? 0) });
         },
       }),
-    async loadWatermarks() {
-      const prefix = watermarkPrefix();
-      const rows: MetaRow[] = [];
-      for await (const page of scanPages(reader, { space: 'peers', ...tupleRange(prefix), limit: PAGE }))
-        rows.push(...page);
-      return rows.map(({ value }) => decodeRecord<MemberReport>(value));
-    },
+    loadWatermarks: () => readReports(reader),
     saveWatermarks: (marks) =>
       committer.commit({
         reads: {},
@@ -129,6 +108,7 @@ export function createReplicaState(deps: ReplicaStateDeps): ReplicaState {
       return [...new Set([deps.origin, ...others])];
     },
     memberRegisters: () => members.registers(),
+    isRemoved: (origin) => members.isRemoved(origin),
     join: () => members.join(),
     removeMembers: (origins) => members.removeOrigins(origins),
     firstOps: () => members.firstOps(),

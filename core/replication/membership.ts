@@ -25,7 +25,7 @@ import type { Watermarks } from './watermarks.ts';
 export interface MembershipDeps {
   readonly self: PeerIdentity;
   readonly replica: Pick<Replica, 'cut'>;
-  readonly state: Pick<ReplicationState, 'memberRegisters' | 'firstOps' | 'join' | 'removeMembers'>;
+  readonly state: Pick<ReplicationState, 'memberRegisters' | 'isRemoved' | 'firstOps' | 'join' | 'removeMembers'>;
   readonly watermarks: Pick<Watermarks, 'lastReport' | 'isReporting' | 'begin'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -65,15 +65,14 @@ export class Membership {
   /** `undefined`: it was not removed. */
   async noticeFor(origin: Origin): Promise<EvictionNotice | undefined> {
     const { state, replica } = this.#deps;
-    const registers = await state.memberRegisters();
-    if (!registers.some((register) => register.origin === origin && !register.isMember)) return undefined;
+    if (!(await state.isRemoved(origin))) return undefined;
     return { origin, knownSeq: seqOf((await replica.cut()).vector, origin) };
   }
 
   /** `Conflict` with reason `evicted` for an origin that was removed. */
   async admit({ origin }: PeerIdentity): Promise<void> {
-    const notice = await this.noticeFor(origin);
-    if (notice !== undefined) throw evicted(origin, (await this.#deps.replica.cut()).vector);
+    const { state, replica } = this.#deps;
+    if (await state.isRemoved(origin)) throw evicted(origin, (await replica.cut()).vector);
   }
 
   /** `Conflict` for who must not come in, by what it says of itself: see admission.ts. */

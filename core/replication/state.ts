@@ -19,6 +19,8 @@ export interface ReplicationState {
   forgetPeers(origins: readonly Origin[]): Promise<void>;
   /** Who is a member and who was removed. */
   memberRegisters(): Promise<readonly MemberRegister[]>;
+  /** Whether this origin was removed: asked at every call of a peer. */
+  isRemoved(origin: Origin): Promise<boolean>;
   /** Records this site as a member, durably, unless it is recorded or was removed. Rejects as writes do. */
   join(): Promise<void>;
   /** Records that these origins are no longer members, durably. */

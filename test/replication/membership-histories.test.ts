@@ -76,6 +76,7 @@ class ModelSite {
       saveWatermarks: async (news) => news.forEach((mark) => marks.set(mark.origin, mark)),
       forgetPeers: async (origins) => origins.forEach((origin) => marks.delete(origin)),
       memberRegisters: () => this.registers(),
+      isRemoved: async (origin) => (await this.registers()).some((one) => one.origin === origin && !one.isMember),
       join: async () => undefined,
       removeMembers: async () => undefined,
       firstOps: async () => {
