@@ -102,9 +102,10 @@ describe('purging tombstones', () => {
           'purging late leaves the same',
         );
       }),
-      { numRuns: 200 },
+      // of one seed, so that it is known how much they purge
+      { numRuns: 200, seed: 6 },
     );
-    assert.ok(purged > 5, `the histories purged ${purged} tombstones`);
+    assert.ok(purged > 20, `the histories purged ${purged} tombstones`);
   });
 
   test('a snapshot of a site that purged brings back nothing, whoever merges it', async () => {
