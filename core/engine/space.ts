@@ -1,7 +1,8 @@
 /**
  * Garbage collection as a whole: what would go and why (plan), and a pass that gives it back: what the queue of chunks names,
- * what stable removals keep, losers of conflicts past their time, what no row names, and freed space among live records. Passes
- * run in the background too. Each step is a transaction or frees what no row names, so that a kill at any moment loses nothing.
+ * what stable removals keep, losers of conflicts past their time, uploads that lost their bucket, what no row names, and freed
+ * space among live records. Passes run in the background too. Each step is a transaction or frees what no row names, so that a
+ * kill at any moment loses nothing.
  */
 import {
   type ChunkHash,
@@ -15,6 +16,7 @@ import {
 } from '../contracts/index.ts';
 import { compact, type CompactionDeps } from './compaction.ts';
 import type { ConflictRetention } from './conflict-retention.ts';
+import { endStranded } from './ended-uploads.ts';
 import type { GarbageCollector } from './garbage.ts';
 import { garbageKey, lossesKey } from './keys.ts';
 import type { Purger } from './purge.ts';
@@ -148,6 +150,7 @@ async function collect(deps: SpaceDeps, { despiteLosses = false }: GcOptions, go
   const due = await conflictRetention.due();
   const conflictLosers = await conflictRetention.run(going.signal);
   const { tombstones } = await purger.run();
+  await endStranded({ ...deps, reader: deps.metaStore }, going.signal);
   let chunks = await drain(garbage);
   let first: GcPlan | undefined;
   const orphans = { records: 0, bytes: 0 };
