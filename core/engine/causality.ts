@@ -69,10 +69,11 @@ export function createCausality(deps: CausalityDeps): Causality {
     async waitFor(token, scope = {}, { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = {}) {
       const wanted = parseToken(token);
       const deadlineMs = deps.clock.monotonicMs() + timeoutMs;
+      const progress: Progress = { from: fetchPrefix() };
       for (;;) {
         if (closed) throw new SkerryError('Closed', 'the engine is closed');
         if (signal?.aborted) throw new SkerryError('Aborted', 'the caller went away');
-        const lacks = await lacking(deps.reader, wanted, scope);
+        const lacks = await lacking(deps.reader, wanted, scope, progress);
         if (lacks === undefined) return;
         const leftMs = deadlineMs - deps.clock.monotonicMs();
         if (leftMs <= 0) throw notHere(lacks, timeoutMs);
@@ -105,23 +106,41 @@ const badToken = (cause?: unknown): SkerryError =>
 
 type Lack = { readonly what: 'ops'; readonly origins: readonly string[] } | { readonly what: 'bytes' };
 
-async function lacking(reader: MetaReader, wanted: VersionVector, scope: CausalScope): Promise<Lack | undefined> {
+/**
+ * How far one waiter has looked through the versions whose bytes are missing: all that it waits for is in the list once the site has
+ * the ops, so that what was passed over needs no second look.
+ */
+interface Progress {
+  from: Uint8Array;
+}
+
+async function lacking(
+  reader: MetaReader,
+  wanted: VersionVector,
+  scope: CausalScope,
+  progress: Progress,
+): Promise<Lack | undefined> {
   const vector = await readVector(reader);
   if (!coversVector(vector, wanted)) {
     const origins = Object.keys(wanted).filter((origin) => (vector[origin] ?? 0) < (wanted[origin] ?? 0));
     return { what: 'ops', origins };
   }
-  return (await hasPending(reader, scope)) ? { what: 'bytes' } : undefined;
+  return (await hasPending(reader, scope, progress)) ? { what: 'bytes' } : undefined;
 }
 
 /** Whether readers of the scope are shown something older than what is recorded. */
-async function hasPending(reader: MetaReader, { bucket, key, prefix }: CausalScope): Promise<boolean> {
+async function hasPending(
+  reader: MetaReader,
+  { bucket, key, prefix }: CausalScope,
+  progress: Progress,
+): Promise<boolean> {
   if (bucket === undefined) return false;
   if (key !== undefined) return isPending(reader, bucket, key);
   if (prefix === undefined) return false;
-  const start = fetchPrefix();
-  const cursor = new RowCursor(reader, { space: 'queues', from: start, to: tupleRange(start).to, batch: 100 });
+  const { to } = tupleRange(fetchPrefix());
+  const cursor = new RowCursor(reader, { space: 'queues', from: progress.from, to, batch: 100 });
   for (let row = await cursor.peek(); row !== undefined; row = await cursor.peek()) {
+    progress.from = row.key;
     const waiting = decodeRecord<{ readonly bucket: string; readonly key: string }>(row.value);
     const isInScope = waiting.bucket === bucket && waiting.key.startsWith(prefix);
     if (isInScope && (await isPending(reader, bucket, waiting.key))) return true;

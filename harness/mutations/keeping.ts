@@ -177,8 +177,8 @@ export const keepingMutations: readonly Mutation[] = [
     'causalReadOfPendingBytes',
     'rule 18: a state counts when readers see it',
     'engine/causality.ts',
-    'const lacks = await lacking(deps.reader, wanted, scope);',
-    'const lacks = await lacking(deps.reader, wanted, { ...scope, bucket: "none", key: "none" });',
+    'const lacks = await lacking(deps.reader, wanted, scope, progress);',
+    'const lacks = await lacking(deps.reader, wanted, { ...scope, bucket: "none", key: "none" }, progress);',
   ),
   inKeeping(
     'digestForgetsRemovals',

@@ -342,8 +342,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'staleWhilePending',
     'rule 18: what readers are not shown does not count',
     'engine/causality.ts',
-    "return (await hasPending(reader, scope)) ? { what: 'bytes' } : undefined;",
-    "return (await hasPending(reader, {})) ? { what: 'bytes' } : undefined;",
+    "return (await hasPending(reader, scope, progress)) ? { what: 'bytes' } : undefined;",
+    "return (await hasPending(reader, {}, progress)) ? { what: 'bytes' } : undefined;",
   ),
   bug(
     'provenByNobody',

@@ -11,7 +11,7 @@ import { Author, applyInOrder, content, dump, memoryStore } from './support.ts';
 
 const PUT = { bucket: 'b', key: 'k', nullVersion: true, marker: false, owner: 'o', modifiedAtMs: 1 };
 const put = (label: string): OpBody => ({ type: 'version.put', ...PUT, content: content(label) });
-const REMOVE: OpBody = { type: 'version.remove', bucket: 'b', key: 'k', target: null };
+const REMOVE = { type: 'version.remove', bucket: 'b', key: 'k', target: null } as const;
 
 /** Runs `write` once, right after the rows of the site were read for a batch of the merge. */
 function interrupted(store: MetaStore, write: () => Promise<void>): MetaStore {
@@ -111,7 +111,7 @@ describe('a batch of a merge', () => {
     const author = new Author('a');
     const all = Array.from({ length: 150 }, (_, at) => ({ ...put(`x${at}`), key: `k${at}` }) as OpBody);
     const ops = all.map((body) => author.write(body));
-    const removals = all.map((_, at) => author.write({ ...REMOVE, key: `k${at}` } as OpBody));
+    const removals = all.map((_, at) => author.write({ ...REMOVE, key: `k${at}` }));
     const [a, b] = [await storeWith([...ops, ...removals]), await storeWith(ops)];
     for (const { key } of await a.scan({ space: 'tombstones', limit: 1000 }))
       await transact(a, {}, (txn) => txn.remove({ space: 'tombstones', key }));
