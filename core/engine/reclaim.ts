@@ -74,13 +74,16 @@ export function createReclaimer({
       retire();
     },
     barrier(signal) {
-      const ended = turn();
-      const passed = new Promise<void>((resolve) => {
-        ended.waiters.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      turn().waiters.push(wake);
+      signal.addEventListener('abort', wake);
+      if (signal.aborted) wake();
       retire();
-      return passed;
+      return promise;
     },
     settle: () => freeing,
   };

@@ -1,9 +1,12 @@
 /** The queue of the collector: what is damaged holds up nothing, and what is still read or written is not taken. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import { SkerryError, type Locator } from '../../core/contracts/index.ts';
+import { createReclaimer } from '../../core/engine/reclaim.ts';
 import { decodeRecord, type ChunkRow } from '../../core/engine/records.ts';
 import { put } from './exchange.ts';
+import { FakeChunkStore, silentLogger } from './fake-stores.ts';
 import { BUCKET, noise, wholeSite, type WholeSite } from './whole-site.ts';
 
 const OPTIONS = { chunkBytes: 1000, dedupMinBytes: 100 } as const;
@@ -67,6 +70,28 @@ describe('a survey', () => {
     assert.deepEqual(await site.metaStore.scan({ space: 'queues', limit: 10 }), queued, 'a running write relies on it');
     finish();
     await writing;
+  });
+});
+
+describe('waiting for running reads', () => {
+  const reclaimerOf = () => createReclaimer({ chunkStore: new FakeChunkStore(), logger: silentLogger });
+
+  test('leaves nothing behind at the signal, however often it is done', async () => {
+    const { signal } = new AbortController();
+    const reclaimer = reclaimerOf();
+    for (let at = 0; at < 20; at++) await reclaimer.barrier(signal);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  });
+
+  test('ends with the signal, also when that was before', { timeout: 10_000 }, async () => {
+    const stop = new AbortController();
+    const reclaimer = reclaimerOf();
+    const endRead = reclaimer.beginRead();
+    const waiting = reclaimer.barrier(stop.signal);
+    stop.abort();
+    await waiting;
+    await reclaimer.barrier(stop.signal);
+    endRead();
   });
 });
 
