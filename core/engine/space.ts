@@ -33,7 +33,7 @@ export interface SpaceOptions {
 export interface SpaceDeps extends SurveyDeps, CompactionDeps {
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly reclaimer: Pick<Reclaimer, 'free' | 'settle'>;
+  readonly reclaimer: Pick<Reclaimer, 'free' | 'barrier' | 'settle'>;
   readonly garbage: Pick<GarbageCollector, 'run'>;
   readonly purger: Pick<Purger, 'run'>;
   readonly conflictRetention: ConflictRetention;
@@ -163,6 +163,9 @@ async function collect(deps: SpaceDeps, { despiteLosses = false }: GcOptions, go
     if (!isBlocked) await freeOrphans(deps, surveyed, orphans, going);
     if (despiteLosses) await forgetLosses(deps);
     isCut = surveyed.isCut && !isBlocked;
+    // what a running read holds up would be found once more
+    if (isCut) await reclaimer.barrier(going.signal);
+    if (isCut) await reclaimer.settle();
   }
   await reclaimer.settle();
   const moved = await compact(deps, { ...going, deadShareMin: deps.gc?.deadShareMin ?? 0.5 });
