@@ -42,7 +42,7 @@ export function createWriteGate(deps: Pick<PrimaryDeps, 'siteId' | 'writers'>): 
 }
 
 function roleOf({ writers }: Pick<PrimaryDeps, 'writers'>, register: Register | undefined): PrimaryRole | undefined {
-  if (register) return register.value as unknown as PrimaryRole;
+  if (register && register.value !== null) return register.value as unknown as PrimaryRole;
   const { primary, primaryUrl } = writers;
   return primary === undefined ? undefined : { site: primary, epoch: 0, ...(primaryUrl ? { url: primaryUrl } : {}) };
 }
