@@ -31,7 +31,9 @@ export class CutDesk {
     // First, so that nothing of what follows the cut goes before there is a lease of it.
     await this.#site.leases.renew(from.origin, have);
     const opened = await cuts.open(half ? have : undefined);
+    const other = this.#pinned.get(from.origin); // of a call that came meanwhile
     this.#pinned.set(from.origin, opened.cutId);
+    if (other !== undefined) await cuts.release(other);
     yield codec.cutAnswer.encode(opened);
   }
 
