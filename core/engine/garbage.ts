@@ -48,9 +48,18 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
   const stop = new AbortController();
   let timer: { cancel(): void } | undefined;
   let running: Promise<number> | undefined;
+  let following: Promise<number> | undefined;
 
+  /** A pass that is under way may be past what was let go of meanwhile: whoever asks during one has the next. */
   function run(): Promise<number> {
-    running ??= collect(deps, stop.signal).finally(() => (running = undefined));
+    if (following) return following;
+    if (!running) return begin();
+    return (following = running.catch(() => 0).then(begin));
+  }
+
+  function begin(): Promise<number> {
+    following = undefined;
+    running = collect(deps, stop.signal).finally(() => (running = undefined));
     return running;
   }
 
@@ -61,8 +70,6 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
 
   function passSoon(): void {
     timer = undefined;
-    // A pass that is under way may be past what was let go of meanwhile.
-    if (running) return wake();
     run().catch((error: unknown) => {
       if (isSkerryError(error, 'Closed')) return;
       deps.logger.error({ err: error }, 'garbage collection failed; it goes on at the next deletion');
@@ -75,7 +82,7 @@ export function createGarbageCollector(deps: GarbageDeps): GarbageCollector {
     async close() {
       stop.abort();
       timer?.cancel();
-      await running?.catch(() => undefined); // whoever asked for it has the failure
+      await (following ?? running)?.catch(() => undefined); // whoever asked for it has the failure
     },
   };
 }

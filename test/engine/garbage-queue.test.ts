@@ -73,6 +73,22 @@ describe('a survey', () => {
   });
 });
 
+describe('a collection', () => {
+  test('that is asked for while another one runs takes what was let go of in between', async () => {
+    await using site = await wholeSite(OPTIONS);
+    for (const [at, key] of ['first', 'second'].entries()) await put(site, key, noise(3000, at + 1));
+    const reading = await site.objects.openObject({ bucket: BUCKET, key: 'first' });
+    await site.objects.deleteObject({ bucket: BUCKET, key: 'first', owner: 'o' });
+    const running = site.engine.garbage.run();
+    await new Promise((resolve) => setImmediate(resolve));
+    await site.objects.deleteObject({ bucket: BUCKET, key: 'second', owner: 'o' });
+    const asked = [site.engine.garbage.run(), site.engine.garbage.run()];
+    reading.close();
+    assert.deepEqual(await Promise.all([running, ...asked]), [3, 3, 3]);
+    assert.deepEqual(await site.metaStore.scan({ space: 'queues', limit: 100 }), []);
+  });
+});
+
 describe('waiting for running reads', () => {
   const reclaimerOf = () => createReclaimer({ chunkStore: new FakeChunkStore(), logger: silentLogger });
 
