@@ -58,10 +58,10 @@ export async function dropRest(deps: EndingDeps, uploadId: string): Promise<void
 }
 
 /** At start: what an earlier run did not come to. */
-export async function dropAllRest(deps: MultipartDeps): Promise<void> {
+export async function dropAllRest(deps: EndingDeps): Promise<void> {
   const prefix = endedUploadPrefix();
-  const rows = await deps.reader.scan({ space: 'queues', ...tupleRange(prefix), limit: 1000 });
-  for (const { key } of rows) await dropRest(deps, Buffer.from(key.subarray(prefix.length)).toString('utf8'));
+  for await (const rows of scanPages(deps.reader, { space: 'queues', ...tupleRange(prefix), limit: PAGE }))
+    for (const { key } of rows) await dropRest(deps, Buffer.from(key.subarray(prefix.length)).toString('utf8'));
 }
 
 /**

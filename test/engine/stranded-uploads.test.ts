@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MetaSpace } from '../../core/contracts/index.ts';
+import { dropAllRest } from '../../core/engine/ended-uploads.ts';
+import { endedUploadKey } from '../../core/engine/keys.ts';
+import { transact } from '../../core/engine/txn.ts';
+import { committerOf } from './cut-support.ts';
 import { exchange, pullOps, put } from './exchange.ts';
+import { silentLogger } from './fake-stores.ts';
+import { memoryStore } from './support.ts';
 import { createUpload, named, putAll, refuses } from './upload-helpers.ts';
 import { BUCKET, noise, readAll, wholeSite, type WholeSite } from './whole-site.ts';
 
@@ -47,5 +53,17 @@ describe('uploads in flight', () => {
     await b.engine.space.gcRun();
     await b.objects.completeUpload({ ...upload, parts: named(parts) });
     assert.deepEqual(await readAll(b.objects, upload.key), noise(1000, 1));
+  });
+});
+
+describe('ended uploads', () => {
+  test('are let go of at the start, however many an earlier run left', async () => {
+    const store = await memoryStore();
+    const ids = Array.from({ length: 1200 }, (_, at) => `u${at}`);
+    await transact(store, {}, (txn) => ids.forEach((id) => txn.set(endedUploadKey(id), new Uint8Array(0))));
+    const committer = committerOf(store);
+    await dropAllRest({ reader: store, committer, logger: silentLogger });
+    assert.deepEqual(await store.scan({ space: 'queues', limit: 10 }), []);
+    await committer.close();
   });
 });
