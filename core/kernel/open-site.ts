@@ -53,6 +53,7 @@ function assemble(given: Given, runtime: Runtime): OpenSite {
     root = await seedSite({
       loaded,
       dataDir: directory.path,
+      site: directory.site,
       ...runtime,
       identities: engine.identities,
       objects: engine.objects,

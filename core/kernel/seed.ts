@@ -8,6 +8,7 @@ import {
   type KeyInfo,
   type ObjectService,
   type Random,
+  type SiteId,
 } from '../contracts/index.ts';
 import type { IdentityStore } from '../engine/identities.ts';
 import { invalidConfig } from './config/problems.ts';
@@ -30,6 +31,7 @@ export interface SeedDeps {
   readonly identities: IdentityStore;
   readonly objects: ObjectService;
   readonly dataDir: string;
+  readonly site: SiteId;
   readonly files: FileSystem;
   readonly random: Random;
 }
@@ -54,7 +56,7 @@ export function defaultOwner(keys: readonly KeyInfo[]): string {
  * the next start makes the identity that the file already shows.
  */
 async function seedRoot(deps: SeedDeps): Promise<RootCredentials | undefined> {
-  const { identities, files, dataDir, random } = deps;
+  const { identities, files, dataDir, site, random } = deps;
   const file = join(dataDir, ROOT_FILE);
   const written = await readRootFile(file, files);
   if (identities.list().length > 0)
@@ -68,7 +70,8 @@ async function seedRoot(deps: SeedDeps): Promise<RootCredentials | undefined> {
   if (written === undefined) {
     await files.writeFileAtomic(file, new TextEncoder().encode(rootFile(root)), { permissions: OWNER_ONLY_FILE });
   }
-  await identities.create({ ...root, displayName: 'root', policy: 'admin' });
+  // Every site of a cluster makes one, and each is known to all.
+  await identities.create({ ...root, displayName: `root of ${site}`, policy: 'admin' });
   return { accessKeyId: root.accessKeyId, file, created: true };
 }
 

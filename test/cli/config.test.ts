@@ -28,9 +28,14 @@ describe('init', () => {
 
   test('its commented examples are valid too', async () => {
     const text = readFileSync(join(cwd, 'new/site/skerry.yaml'), 'utf8');
-    const open = text.replace(/^( *)# (?=site:|identities:|seed:|  - )/gm, '$1');
+    const open = text.replace(
+      /^( *)# (?=site:|identities:|seed:|transport:|replication:|  - |  clusterKey:|  peers:)/gm,
+      '$1',
+    );
     assert.notEqual(open, text);
+    assert.match(open, /^ {2}transport: .*^replication:$.*^ {2}clusterKey: .*^ {2}peers: /ms);
     writeFileSync(join(cwd, 'open.yaml'), open);
+    write('cluster.key', 'k'.repeat(32));
     const env = { WAW_SECRET: 'a-secret-of-warsaw' };
     const { code, stderr } = await skerry(['config', 'check', '-c', 'open.yaml'], { cwd, env });
     assert.deepEqual([code, stderr], [0, '']);

@@ -29,6 +29,13 @@ plugins:
   gateways:
     # The S3 endpoint. ":9000" instead listens on all interfaces; domains turns on bucket.<domain> addresses.
     - { use: s3, listen: 127.0.0.1:9000, region: us-east-1, domains: [] }
+  # Where other sites call this one; one that only dials out needs no listen.
+  # transport: { use: http, listen: 127.0.0.1:9100 }
+
+# Several sites: a key that all share (head -c 32 /dev/urandom | base64 > cluster.key), and the sites that this one calls.
+# replication:
+#   clusterKey: { file: ./cluster.key }
+#   peers: [{ site: ber, url: http://ber.example.com:9100 }]
 
 # Buckets that are made at start when they are missing.
 # seed: { buckets: [photos, backups] }
