@@ -227,7 +227,7 @@ class Verification {
     if (!this.#request.repair) {
       if (sought.locator !== undefined)
         this.#deps.damage.note(sought.locator, { hash, owner: sought.isOwn ? sought.holder : undefined });
-      return 'not asked to';
+      return 'run it with --repair to mend it';
     }
     try {
       await this.#deps.healing.heal(sought, cause, this.#request.signal);

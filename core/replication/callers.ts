@@ -8,13 +8,17 @@ const SESSIONS_MAX = 16;
 const RETURNS_MAX = 3;
 /** One of two that go by one id must have been silent for so long before the other one is heard again. Longer than any backoff. */
 const CLASH_MS = 120_000;
+/** No message of a process that has ended comes so late: whoever calls then lives. Far less than it takes to be missed as a member. */
+const LATE_MS = 15_000;
 /** Sites remembered; more would be somebody making them up. */
 const SITES_MAX = 1024;
 
 interface Caller {
   origin: Origin;
-  /** Origins that the site had before. A call by one of them means that two sites live under one id (rule 12), unless the later one is gone. */
-  readonly superseded: Set<Origin>;
+  /** Origins that the site had before, and since when it has another one, monotonic milliseconds. */
+  readonly superseded: Map<Origin, number>;
+  /** When one of them was heard last that was no late message: two sites live under one id (rule 12). */
+  clashMs: number;
   /** Processes that went by `origin`, the one that was heard last behind; when that was, monotonic milliseconds. */
   readonly sessions: Map<string, number>;
   returns: number;
@@ -43,20 +47,12 @@ export class Callers {
 
   /** Call the result when the call is over. `Conflict` for a site id that is in use twice, `SlowDown` above the limit. */
   enter(from: PeerIdentity): () => void {
-    const { self, clock, callsPerPeer, onFact } = this.#deps;
-    const caller = this.#caller(from);
-    const isSilent = caller.calls === 0 && clock.monotonicMs() - caller.lastHeardMs >= CLASH_MS;
-    if (from.site === self.site || (caller.superseded.has(from.origin) && !isSilent)) {
-      const origins = [from.site === self.site ? self.origin : caller.origin, from.origin];
-      onFact({ kind: 'duplicate-site', site: from.site, origins });
-      throw duplicateSite(from.site, origins);
-    }
-    if (caller.origin !== from.origin) this.#supersede(caller, from.origin);
+    const { clock, callsPerPeer } = this.#deps;
+    const caller = this.#only(from);
     if (caller.calls >= callsPerPeer)
       throw new SkerryError('SlowDown', `${caller.calls} calls of ${from.site} are running here`);
     caller.calls++;
     caller.lastCallMs = clock.wallMs();
-    caller.lastHeardMs = clock.monotonicMs();
     return () => {
       caller.calls--;
       if (caller.origin === from.origin) caller.lastHeardMs = clock.monotonicMs();
@@ -68,11 +64,9 @@ export class Callers {
    * write different ops under the same dots. Both are refused until one of them is silent.
    */
   meet(from: PeerIdentity, session: string | undefined): void {
-    const caller = this.#caller(from);
-    if (caller.origin !== from.origin) return;
-    const nowMs = this.#deps.clock.monotonicMs();
-    caller.lastHeardMs = nowMs;
+    const caller = this.#only(from);
     if (session === undefined) return;
+    const nowMs = this.#deps.clock.monotonicMs();
     const { sessions } = caller;
     const last = [...sessions.keys()].at(-1);
     if (sessions.has(session) && last !== session) caller.returns++;
@@ -83,9 +77,7 @@ export class Callers {
     sessions.set(session, nowMs);
     if (isAlone) caller.returns = 0;
     if (caller.returns < RETURNS_MAX) return;
-    const origins = [from.origin, from.origin];
-    this.#deps.onFact({ kind: 'duplicate-site', site: from.site, origins });
-    throw duplicateSite(from.site, origins);
+    this.#refuse(from.site, [from.origin, from.origin]);
   }
 
   /** A pull of this site is running; call the result when it is over. */
@@ -111,13 +103,41 @@ export class Callers {
     return this.#callers.get(site)?.lastCallMs;
   }
 
+  /**
+   * The one that goes by this id. `Conflict` when there are two: the one that came later goes on until the other one has proven to be
+   * alive, and then both are refused until one is silent.
+   */
+  #only(from: PeerIdentity): Caller {
+    const { self, clock } = this.#deps;
+    if (from.site === self.site) this.#refuse(from.site, [self.origin, from.origin]);
+    const caller = this.#caller(from);
+    const nowMs = clock.monotonicMs();
+    const sinceMs = caller.superseded.get(from.origin);
+    const isGone = caller.calls === 0 && nowMs - caller.lastHeardMs >= CLASH_MS;
+    if (sinceMs !== undefined && !isGone) {
+      if (nowMs - sinceMs >= LATE_MS) caller.clashMs = nowMs;
+      this.#refuse(from.site, [caller.origin, from.origin]);
+    }
+    if (caller.origin !== from.origin) this.#supersede(caller, from.origin);
+    caller.lastHeardMs = nowMs;
+    if (nowMs - caller.clashMs < CLASH_MS)
+      this.#refuse(from.site, [...caller.superseded.keys(), from.origin].slice(-2));
+    return caller;
+  }
+
+  #refuse(site: SiteId, origins: readonly Origin[]): never {
+    this.#deps.onFact({ kind: 'duplicate-site', site, origins });
+    throw duplicateSite(site, origins);
+  }
+
   #caller({ site, origin }: PeerIdentity): Caller {
     const known = this.#callers.get(site);
     if (known !== undefined) return known;
     if (this.#callers.size >= SITES_MAX) throw new SkerryError('SlowDown', 'too many sites call here');
     const caller: Caller = {
       origin,
-      superseded: new Set(),
+      superseded: new Map(),
+      clashMs: Number.NEGATIVE_INFINITY,
       sessions: new Map(),
       returns: 0,
       calls: 0,
@@ -131,11 +151,12 @@ export class Callers {
   }
 
   #supersede(caller: Caller, origin: Origin): void {
-    caller.superseded.add(caller.origin);
     caller.superseded.delete(origin);
-    const [oldest] = caller.superseded;
+    caller.superseded.set(caller.origin, this.#deps.clock.monotonicMs());
+    const [oldest] = caller.superseded.keys();
     if (caller.superseded.size > SUPERSEDED_MAX && oldest !== undefined) caller.superseded.delete(oldest);
     caller.origin = origin;
+    caller.clashMs = Number.NEGATIVE_INFINITY;
     caller.sessions.clear();
     caller.returns = 0;
   }

@@ -31,6 +31,7 @@ export async function shakeHands(
   requireVersion(answer.protocol);
   view.origin = answer.origin;
   await site.membership.judge(answer);
+  site.callers.meet(answer, answer.session);
   if (answer.prove !== undefined) await prove(site, calls, answer.prove, signal);
   const fenced = await fenceAgainst(site.replica, answer);
   if (fenced !== undefined) {
@@ -64,10 +65,7 @@ async function hello(site: SiteContext, calls: PeerCalls, view: PeerView, signal
   const request = { ...(await site.report()), protocol: PROTOCOL, ...(evicted === undefined ? {} : { evicted }) };
   const answer = await calls.hello(request, signal).catch(async (error: unknown) => refused(site, view, error));
   if (answer.site !== site.self.site) {
-    if (answer.site === view.site) {
-      site.callers.meet(answer, answer.session);
-      return answer;
-    }
+    if (answer.site === view.site) return answer;
     throw new SkerryError('Unavailable', `${view.url} is ${answer.site}, not ${view.site}`);
   }
   const origins = [site.self.origin, answer.origin];

@@ -62,9 +62,10 @@ export class Server {
     if (name === undefined) throw new SkerryError('NotSupported', `no call of the protocol: ${call.name}`);
     if (this.#site.signal.aborted)
       throw new SkerryError('Unavailable', 'replication of this site has stopped: it closes, or is fenced');
+    // first: who was removed is no second one of its site id
+    await this.#site.membership.admit(call.from);
     const leave = this.#site.callers.enter(call.from);
     try {
-      await this.#site.membership.admit(call.from);
       yield* this.#answers[name](call);
     } catch (error) {
       if (isSkerryError(error, 'InvalidArgument'))

@@ -153,8 +153,8 @@ export const replicationMutations: readonly Mutation[] = [
     'succeededForEver',
     'rule 12: once a copy is gone, the original is heard again',
     'replication/callers.ts',
-    'caller.superseded.has(from.origin) && !isSilent',
-    'caller.superseded.has(from.origin)',
+    'if (sinceMs !== undefined && !isGone) {',
+    'if (sinceMs !== undefined) {',
   ),
   inReplication(
     'endlessClash',

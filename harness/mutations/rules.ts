@@ -211,8 +211,8 @@ export const ruleMutations: readonly RuleMutation[] = [
     'namesakeLetIn',
     'rule 12: two live sites with one id refuse each other',
     'replication/callers.ts',
-    'if (from.site === self.site || (caller',
-    'if ((caller',
+    'if (from.site === self.site) this',
+    'if (from.site === "") this',
   ),
   bug(
     'fetchedBytesNotVerified',

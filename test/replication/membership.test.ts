@@ -311,6 +311,26 @@ describe('an earlier incarnation', () => {
     await drive(cluster, cluster.stop());
   });
 
+  test('is not taken out while it lives: two that share a site id are refused until one is stopped, and the other goes on', async () => {
+    const cluster = new Cluster();
+    const [hub, edge] = (await mesh(cluster, 'hub', 'edge')) as [MemberSite, MemberSite];
+    await gossiped(cluster);
+    await edge.put('before');
+    await settled(cluster, hub, edge);
+    const namesake = await boot(cluster, 'edge', ['hub'], { incarnation: '0000000000000002', hidden: true });
+    await cluster.time.run(60 * SECOND);
+    await edge.put('meanwhile');
+    await cluster.time.run(600 * SECOND);
+    for (const site of [edge, namesake]) assert.equal((await peerState(site, 'hub'))?.state, 'duplicate-site');
+    assert.equal(await hub.stateOf(edge.origin), 'member');
+    await namesake.stop();
+    await cluster.time.run(180 * SECOND);
+    await settled(cluster, hub, edge);
+    await equal(hub, edge);
+    assert.equal((await peerState(edge, 'hub'))?.state, 'connected');
+    await drive(cluster, cluster.stop());
+  });
+
   test('stays until we have what any peer in reach has of it', async () => {
     const cluster = new Cluster();
     const ghost = 'ber.0000000000000001';

@@ -88,6 +88,23 @@ describe('clones of one directory', () => {
     enter(from.origin)();
     assert.throws(() => enter(copy), { code: 'Conflict' }, 'and then the copy is the one that is too many');
   });
+
+  test('both are refused once the one that was succeeded proves to be alive, until one is silent', () => {
+    const { facts, enter, pass } = rig();
+    const copy = 'waw.fedcba9876543210';
+    enter(copy)();
+    pass(14_999);
+    assert.throws(() => enter(from.origin), { code: 'Conflict' }, 'a message of before its end, perhaps');
+    enter(copy)();
+    pass(1);
+    assert.throws(() => enter(from.origin), { code: 'Conflict' });
+    assert.throws(() => enter(copy), { code: 'Conflict' });
+    assert.deepEqual(facts.at(-1), { kind: 'duplicate-site', site: 'waw', origins: [from.origin, copy] });
+    pass(119_999);
+    assert.throws(() => enter(copy), { code: 'Conflict' });
+    pass(1);
+    enter(copy)();
+  });
 });
 
 describe('rule 11: an operator lets in what was stamped in the future', () => {
