@@ -17,10 +17,14 @@ type Rows = Map<string, Uint8Array>;
 
 /** Ops of an origin that stay although nobody needs them, as adapters set it, and some that come while it is looked at. */
 const OPS_LEFT_MAX = 10;
+/** What a pass gives up was decided at its beginning: who became a member since is a newcomer to it, and takes a snapshot (decision 27). */
+const PASS_MS = 2000;
 
 export function keepingChecker(): Checker {
   /** Rows of leases and tombstones on each disk, by key. */
   const disks = new WeakMap<SiteView['record'], Rows>();
+  /** When each came to know of a member, virtual milliseconds. */
+  const met = new WeakMap<SiteView['record'], Map<string, number>>();
   return {
     name: 'keeping',
     onCommit(commit, view) {
@@ -28,10 +32,14 @@ export function keepingChecker(): Checker {
       if (judged === undefined) return;
       const known: Rows = disks.get(judged.record) ?? new Map<string, Uint8Array>();
       disks.set(judged.record, known);
+      const members = met.get(judged.record) ?? new Map<string, number>();
+      met.set(judged.record, members);
+      for (const { body } of [...commit.merged, ...commit.ops])
+        if (body.type === 'member.put' && !members.has(body.id)) members.set(body.id, commit.atMs);
       if (commit.before?.merging !== undefined && commit.ops.length === 0 && commit.writes.some(isRemoved))
         view.mark('snapshot removed an entry');
       if (commit.before?.merging === undefined && commit.writes.some(isGivenUp))
-        checkGivenUp(commit, known, judged, view);
+        checkGivenUp(commit, { known, members }, judged, view);
       for (const { space, key, value } of commit.writes) {
         if (space !== 'peers' && space !== 'tombstones') continue;
         const name = `${space}/${Buffer.from(key).toString('latin1')}`;
@@ -82,13 +90,23 @@ const isRemoved = ({ space, value }: Commit['writes'][number]): boolean =>
 const isGivenUp = ({ space, value }: Commit['writes'][number]): boolean =>
   value === undefined && (space === 'oplog' || space === 'tombstones');
 
-function checkGivenUp({ writes, ops }: Commit, known: Rows, judged: SiteView, view: WorldView): void {
+interface Kept {
+  readonly known: Rows;
+  /** Since when. */
+  readonly members: ReadonlyMap<string, number>;
+}
+
+function checkGivenUp(commit: Commit, { known, members: met }: Kept, judged: SiteView, view: WorldView): void {
+  const { writes, ops, atMs } = commit;
   const members = modelRegisters(judged.record.ops);
+  const isNew = (origin: string): boolean => atMs - (met.get(origin) ?? 0) < PASS_MS;
   const needed = view.sites
     // who was set back lacks what it had reported: it becomes another origin
     .filter(
       ({ name, incarnation, restores }) =>
-        restores === 0 && members.get(`member\0${name}.${incarnation}`)?.isSet === true,
+        restores === 0 &&
+        members.get(`member\0${name}.${incarnation}`)?.isSet === true &&
+        !isNew(`${name}.${incarnation}`),
     )
     .map(({ name, record }): readonly [string, VersionVector] => [name, record.vector]);
   // renewed and trimmed in one commit: either may have come first
