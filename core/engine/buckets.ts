@@ -17,7 +17,9 @@ import type { Txn } from './txn.ts';
 
 export type BucketOperations = Pick<ObjectService, 'listBuckets' | 'createBucket' | 'getBucket' | 'putBucketSetting'>;
 
+/** Under Object Lock it is on whatever was set: a bucket that came back after its removal may have lost the setting, never the lock. */
 export function versioningOf(record: BucketRecord): Versioning {
+  if (record.objectLock === true) return 'Enabled';
   const value = record.settings.versioning?.value;
   return value === 'Enabled' || value === 'Suspended' ? value : 'Off';
 }

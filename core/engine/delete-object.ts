@@ -9,6 +9,7 @@ import { readsOfKey } from './op-reads.ts';
 import { isLocked } from './locks.ts';
 import { visibleOf, type BucketRecord, type HeadRecord, type VersionRecord } from './records.ts';
 import { versionIdOf } from './stamp.ts';
+import type { Txn } from './txn.ts';
 import { causalityToken, checkKey, versionIn } from './versions.ts';
 
 export function deleteIntent(input: DeleteObjectInput): Intent<DeleteResult> {
@@ -40,14 +41,23 @@ function deleteCurrent(
   const { bucket, key, owner, condition } = input;
   const head = txn.record<HeadRecord>(headKey(bucket, key));
   checkCondition(condition, key, visibleOf(head));
-  if (versioning === 'Off') {
-    // Nothing here to delete: nothing to record. A put at another site that we have not seen is not ours to undo.
-    if (head) author({ type: 'version.remove', bucket, key, target: null });
+  // Nothing here to delete: nothing to record. A put at another site that we have not seen is not ours to undo.
+  if (versioning === 'Off' && !head) return { marker: false };
+  if (versioning === 'Off' && !hasNumbered(txn, input, head)) {
+    author({ type: 'version.remove', bucket, key, target: null });
     return { marker: false };
   }
-  const nullVersion = versioning === 'Suspended';
+  const nullVersion = versioning !== 'Enabled';
   const { stamp } = author({ type: 'version.put', bucket, key, nullVersion, marker: true, owner, modifiedAtMs: nowMs });
   return { marker: true, versionId: nullVersion ? 'null' : versionIdOf(stamp) };
+}
+
+/**
+ * Versions of when versioning was on: a removed bucket that another site's write brought back may have lost that setting. The removal
+ * of the null version alone would leave one of them current.
+ */
+function hasNumbered(txn: Txn, { bucket, key }: DeleteObjectInput, head: HeadRecord | undefined): boolean {
+  return (head !== undefined && head.nullVersion !== true) || txn.scan(successorRange(bucket, key)).length > 0;
 }
 
 function removeVersion(

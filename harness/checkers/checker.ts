@@ -9,7 +9,11 @@ import type { CallRecord } from '../workload/history.ts';
 export interface SiteView {
   readonly name: SiteId;
   readonly incarnation: Incarnation;
-  readonly clock: { wallMs(): number };
+  readonly clock: {
+    wallMs(): number;
+    /** The largest reading of the last so many milliseconds. */
+    latestMs(withinMs: number): number;
+  };
   /** Starts so far. */
   readonly boots: number;
   /** Times that its disks were set back to a backup. */

@@ -9,6 +9,8 @@ import type { Checker, WorldView } from './checker.ts';
 
 /** The last 16 digits of a reading begin with the wall clock. */
 const wallMsOf = (hlc: string): number => Number.parseInt(hlc.slice(-16, -4), 16);
+/** By what the clock said before a jump may be decided what is committed so much later. */
+const DECIDING_MS = 2000;
 /** A full counter borrows a millisecond. */
 const SLACK_MS = 1;
 
@@ -19,7 +21,7 @@ export function futureChecker(maxClockDriftMs: number): Checker {
       const { site, before, after } = commit;
       const clock = view.sites.find(({ name }) => name === site.name)?.clock;
       if (clock === undefined) return;
-      const latestMs = clock.wallMs() + maxClockDriftMs + SLACK_MS;
+      const latestMs = clock.latestMs(DECIDING_MS) + maxClockDriftMs + SLACK_MS;
       const isLate = (hlc: string): boolean => wallMsOf(hlc) > latestMs;
       for (const { stamp, dot } of commit.ops)
         if (dot.origin !== `${site.name}.${site.incarnation}` && isLate(stamp.slice(0, stamp.indexOf('!'))))

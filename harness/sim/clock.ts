@@ -19,6 +19,8 @@ export class SimClock implements Clock {
   #anchorMs: number;
   #since = 0;
   #frozen = false;
+  /** Readings that were left by a jump, and when. */
+  readonly #left: { readonly wallMs: number; readonly atMs: number }[] = [];
 
   constructor(nowMs: () => number, { offsetMs, driftPpm }: SimClockOptions) {
     this.#nowMs = nowMs;
@@ -32,6 +34,12 @@ export class SimClock implements Clock {
 
   monotonicMs(): number {
     return this.#nowMs() * this.rate;
+  }
+
+  /** The largest reading of the last so many milliseconds of true time. */
+  latestMs(withinMs: number): number {
+    const left = this.#left.filter(({ atMs }) => atMs >= this.#nowMs() - withinMs).map(({ wallMs }) => wallMs);
+    return Math.max(this.wallMs(), ...left);
   }
 
   /** Either way. */
@@ -55,6 +63,7 @@ export class SimClock implements Clock {
   }
 
   #reset(wallMs: number): void {
+    this.#left.push({ wallMs: this.wallMs(), atMs: this.#nowMs() });
     this.#anchorMs = wallMs;
     this.#since = this.#nowMs();
   }

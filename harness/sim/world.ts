@@ -33,6 +33,8 @@ const FACT = 'replication: ';
 const MARKED: ReadonlySet<string> = new Set(['a snapshot of a peer was taken', 'this site goes on as a new origin']);
 /** How long everything is given to come to rest once clients and faults are over. */
 const QUIET_MS = 3000;
+/** Longer than until who was turned away tries again. */
+const TURNED_AWAY_MS = 30_000;
 
 export class World {
   readonly failures: Failure[] = [];
@@ -50,6 +52,8 @@ export class World {
   readonly #known: KnownOps = new Map();
   readonly #sqlite: SqliteShelf;
   #hasLostDisks = false;
+  #turnedAwayMs = Number.NEGATIVE_INFINITY;
+  #isPutAside = false;
 
   constructor(plan: Plan, adapter: SiteAdapter, trace: Trace) {
     this.#plan = plan;
@@ -140,21 +144,21 @@ export class World {
     );
   }
 
-  #hasFailed(): boolean {
-    return this.failures.length > 0;
+  #hasEnded(): boolean {
+    return this.failures.length > 0 || this.#isPutAside;
   }
 
   #runUntil(untilMs: number): Promise<void> {
-    return this.scheduler.run(untilMs, () => this.#hasFailed());
+    return this.scheduler.run(untilMs, () => this.#hasEnded());
   }
 
   /** Everything healed: waits until all is done and one, then collects garbage. */
   async #settle(): Promise<void> {
-    if (this.#hasFailed()) return;
+    if (this.#hasEnded()) return;
     healAll(this);
     const deadlineMs = this.scheduler.nowMs + this.#plan.settleMs;
     let isAtRest = false;
-    while (!isAtRest && this.scheduler.nowMs < deadlineMs && !this.#hasFailed()) {
+    while (!isAtRest && this.scheduler.nowMs < deadlineMs && !this.#hasEnded()) {
       await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
       isAtRest = await this.#isAtRest();
     }
@@ -168,7 +172,7 @@ export class World {
 
   async #rot(): Promise<void> {
     const { seed, rot, steps, settleMs } = this.#plan;
-    if (rot === undefined || this.#hasFailed()) return;
+    if (rot === undefined || this.#hasEnded()) return;
     const keys = new Map(steps.flatMap(({ op }) => ('key' in op ? [[`${op.bucket}/${op.key}`, op] as const] : [])));
     const rotting = { isOver: false };
     this.scheduler.after(0, 'rot', () => {
@@ -177,14 +181,14 @@ export class World {
         .finally(() => (rotting.isOver = true));
     });
     const deadlineMs = this.scheduler.nowMs + 2 * settleMs;
-    while (!rotting.isOver && this.scheduler.nowMs < deadlineMs && !this.#hasFailed())
+    while (!rotting.isOver && this.scheduler.nowMs < deadlineMs && !this.#hasEnded())
       await this.#runUntil(this.scheduler.nowMs + QUIET_MS);
     if (!rotting.isOver) this.fail('rot', 'damaged bytes were never dealt with');
   }
 
   /** Power off everywhere, and nothing unsynced survives. */
   async #loseWhatIsNotDurable(): Promise<void> {
-    if (this.#hasFailed()) return;
+    if (this.#hasEnded()) return;
     this.scheduler.after(0, 'last power cut', () => {
       for (const site of this.sites) {
         site.survival = 0;
@@ -203,8 +207,14 @@ export class World {
     return !this.#adapter.movesBytes || (await outstanding(this.sites, this.#hasLostDisks)).length === 0;
   }
 
+  /** Who lost its disks and wrote alone for longer than half of what removals are remembered for is turned away by design (decision 27). */
   #tellUnrest(): void {
-    if (this.#hasFailed()) return;
+    if (this.#hasEnded()) return;
+    const isRefused = this.scheduler.nowMs - this.#turnedAwayMs < TURNED_AWAY_MS;
+    if (isRefused && this.#hasLostDisks && this.#plan.sites.some(({ keepsLittle }) => keepsLittle)) {
+      this.#isPutAside = true;
+      return this.mark('put aside: a newcomer was turned away');
+    }
     const found = this.sites.map(
       ({ name, isUp, record }) => `${name}${isUp ? '' : ' (down)'} [${vectorName(record.vector)}]`,
     );
@@ -248,6 +258,7 @@ export class World {
   #onLog(line: LogLine): void {
     this.#trace.line(`${line.site} ${line.level} ${line.message}${causeOf(line)}`);
     if (line.message.startsWith(FACT) || MARKED.has(line.message)) this.mark(line.message);
+    if (reasonOf(line) === 'not-a-member') this.#turnedAwayMs = this.scheduler.nowMs;
     for (const checker of this.#checkers) checker.onLog?.(line, this.#view);
   }
 
@@ -257,7 +268,7 @@ export class World {
 
   async #ask(moment: 'onLook' | 'atRest' | 'atEnd'): Promise<void> {
     for (const checker of this.#checkers) {
-      if (!this.#hasFailed()) await checker[moment]?.(this.#view);
+      if (!this.#hasEnded()) await checker[moment]?.(this.#view);
     }
   }
 }
@@ -268,9 +279,16 @@ const servedBy = (site: SimSite): Served => ({
   collectGarbage: () => site.collectGarbage(),
 });
 
+const errorOf = ({ fields }: LogLine): unknown => (fields as { readonly err?: unknown }).err;
+
+function reasonOf(line: LogLine): unknown {
+  const error = errorOf(line);
+  return isSkerryError(error) ? error.details['reason'] : undefined;
+}
+
 /** The error that a line tells of. */
-function causeOf({ fields }: LogLine): string {
-  const { err } = fields as { readonly err?: unknown };
+function causeOf(line: LogLine): string {
+  const err = errorOf(line);
   if (!(err instanceof Error)) return '';
   return `: ${isSkerryError(err) ? err.code : err.name}: ${err.message}`;
 }

@@ -44,6 +44,24 @@ describe('deleting a bucket', () => {
     await assert.rejects(site.objects.deleteBucket(BUCKET), (error) => isSkerryError(error, 'BucketNotEmpty'));
   });
 
+  test('a bucket that came back without its versioning hides a key with numbered versions by a marker; under Object Lock it keeps it', async () => {
+    await using site = await wholeSite();
+    const versioned = (await peerOf(site)).write(
+      versionPut('k', { bucket: BUCKET, nullVersion: false }),
+      site.clock.wallMs,
+    );
+    await arrive(site, versioned);
+    for (const isOverwritten of [false, true]) {
+      if (isOverwritten) await site.objects.putObject({ ...plain, key: 'k', body: { bytes: Buffer.from('x') } });
+      const { marker, versionId } = await site.objects.deleteObject({ bucket: BUCKET, key: 'k', owner: 'o' });
+      assert.deepEqual({ marker, versionId }, { marker: true, versionId: 'null' });
+      await assert.rejects(site.objects.openObject({ bucket: BUCKET, key: 'k' }), { code: 'NoSuchKey' });
+    }
+    const locked = { type: 'bucket.create', bucket: 'locked', owner: 'o', createdAtMs: 1, objectLock: true } as const;
+    await arrive(site, (await peerOf(site)).write(locked, site.clock.wallMs));
+    assert.equal((await site.objects.getBucket('locked')).versioning, 'Enabled');
+  });
+
   test('a bucket can be created anew after its deletion, whatever was recorded of the first', async () => {
     await using site = await wholeSite();
     await site.objects.putBucketSetting(BUCKET, 'policy', 'p');

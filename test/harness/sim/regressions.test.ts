@@ -43,6 +43,16 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
     'a removed version held chunks under a node that it never fetched: the harness called it a loss',
   ],
   ['replication', 30295, 'a wiped site took back a removal of its own: the harness judged it as one made now'],
+  [
+    'replication',
+    104923,
+    'DELETE in a bucket that had come back without its versioning left a numbered version current',
+  ],
+  [
+    'replication',
+    107041,
+    'a clock jumped back between a decision and its commit: the harness judged by the later reading',
+  ],
   ['replication', 107666, 'ops were given up that a site lacked which had become a member a moment before'],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
 ];

@@ -118,6 +118,8 @@ describe(`${SEEDS} fresh seeds, SKERRY_SIM_SEED=${RUN_SEED}`, () => {
       assertKept(world, result);
       const never = MARKS[world].filter((mark) => result.marks[mark] === undefined);
       if (SEEDS >= 2000) assert.deepEqual(never, [], 'these never happened');
+      const aside = result.marks['put aside: a newcomer was turned away'] ?? 0;
+      assert.ok(aside <= ran / 100, `${aside} of ${ran} runs were put aside`);
       context.diagnostic(`SKERRY_SIM_SEED=${RUN_SEED}`);
     });
   }
