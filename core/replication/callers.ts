@@ -19,8 +19,8 @@ interface Caller {
   readonly superseded: Map<Origin, number>;
   /** When one of them was heard last that was no late message: two sites live under one id (rule 12). */
   clashMs: number;
-  /** Processes that went by `origin`, the one that was heard last behind; when that was, monotonic milliseconds. */
-  readonly sessions: Map<string, number>;
+  /** Processes that went by `origin`, the one that was heard last behind; when each was heard first and last, monotonic milliseconds. */
+  readonly sessions: Map<string, { readonly firstMs: number; readonly lastMs: number }>;
   returns: number;
   calls: number;
   pulls: number;
@@ -68,13 +68,15 @@ export class Callers {
     if (session === undefined) return;
     const nowMs = this.#deps.clock.monotonicMs();
     const { sessions } = caller;
-    const last = [...sessions.keys()].at(-1);
-    if (sessions.has(session) && last !== session) caller.returns++;
+    const known = sessions.get(session);
+    const latest = [...sessions.values()].at(-1);
+    if (known !== undefined && latest !== undefined && latest !== known && nowMs - latest.firstMs >= LATE_MS)
+      caller.returns++;
     sessions.delete(session);
     const [oldest] = sessions.keys();
     if (sessions.size >= SESSIONS_MAX && oldest !== undefined) sessions.delete(oldest);
-    const isAlone = [...sessions.values()].every((heardMs) => nowMs - heardMs >= CLASH_MS);
-    sessions.set(session, nowMs);
+    const isAlone = [...sessions.values()].every(({ lastMs }) => nowMs - lastMs >= CLASH_MS);
+    sessions.set(session, { firstMs: known?.firstMs ?? nowMs, lastMs: nowMs });
     if (isAlone) caller.returns = 0;
     if (caller.returns < RETURNS_MAX) return;
     this.#refuse(from.site, [from.origin, from.origin]);

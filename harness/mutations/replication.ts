@@ -160,7 +160,7 @@ export const replicationMutations: readonly Mutation[] = [
     'endlessClash',
     'rule 12: once one of two clones is gone, the other is heard again',
     'replication/callers.ts',
-    'const isAlone = [...sessions.values()].every((heardMs) => nowMs - heardMs >= CLASH_MS);',
+    'const isAlone = [...sessions.values()].every(({ lastMs }) => nowMs - lastMs >= CLASH_MS);',
     'const isAlone = sessions.size === 0;',
   ),
 ];

@@ -54,7 +54,7 @@ describe('clones of one directory', () => {
 
   test('a restart, and a message of before it that comes late, are none', () => {
     const { meet, facts, pass } = rig();
-    const heard = [A, A, B, A, B, B, B].map((session) => {
+    const heard = [A, A, B, A, B, A, B, A, B, B].map((session) => {
       pass(1000);
       return meet(session);
     });

@@ -53,6 +53,7 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
     107041,
     'a clock jumped back between a decision and its commit: the harness judged by the later reading',
   ],
+  ['replication', 200426, 'late messages of before a restart made peers refuse a site for two minutes'],
   ['replication', 107666, 'ops were given up that a site lacked which had become a member a moment before'],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
 ];
