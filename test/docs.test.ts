@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { GROUPS } from '../core/cli/main.ts';
 import { scratch, serve, serveAsConfigured, skerry, type Serving } from './cli/command.ts';
 import { shell, withoutClients } from './cli/shell.ts';
 import { moveToFreePorts } from './support/free-ports.ts';
@@ -35,17 +36,7 @@ function calls(): ReadonlyMap<string, readonly string[]> {
 
 /** The leading words that are commands. */
 function commandOf(words: readonly string[]): readonly string[] {
-  const groups = new Set([
-    'config',
-    'plugins',
-    'bucket',
-    'key',
-    'gc',
-    'repl-conflicts',
-    'repl-members',
-    'repl-quarantine',
-  ]);
-  return words.slice(0, groups.has(words[0] ?? '') ? 2 : 1);
+  return words.slice(0, GROUPS.has(words[0] ?? '') ? 2 : 1);
 }
 
 describe('pages', () => {

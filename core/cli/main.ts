@@ -48,7 +48,7 @@ const COMMANDS: readonly MakeCommand[] = [
 ];
 
 /** Commands that have commands of their own. */
-const GROUPS: ReadonlySet<string> = new Set([
+export const GROUPS: ReadonlySet<string> = new Set([
   'config',
   'plugins',
   'bucket',

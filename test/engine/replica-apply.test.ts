@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SkerryError, type Locator } from '../../core/contracts/index.ts';
 import { MemoryChunkStore } from '../../plugins/chunks-memory/store.ts';
-import { BUCKET, noise, readAll, wholeSite, type WholeSite } from './whole-site.ts';
+import { put } from './exchange.ts';
+import { noise, readAll, wholeSite } from './whole-site.ts';
 
 /** Fails to free so many times, as a disk that fails for a moment does. */
 class BreakingChunkStore extends MemoryChunkStore {
@@ -15,17 +16,6 @@ class BreakingChunkStore extends MemoryChunkStore {
     throw new SkerryError('Io', 'the disk failed');
   }
 }
-
-const put = ({ objects }: WholeSite, key: string, bytes: Buffer) =>
-  objects.putObject({
-    bucket: BUCKET,
-    key,
-    body: { bytes, size: bytes.length },
-    owner: 'o',
-    headers: {},
-    metadata: {},
-    storageClass: 'STANDARD',
-  });
 
 describe('a batch of ops', () => {
   test('of which some are known keeps the bodies of the others, also when giving back fails', async () => {

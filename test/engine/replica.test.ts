@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import type { ManifestEntry } from '../../core/contracts/index.ts';
 import type { FetchedChunk, PendingVersion, Replica } from '../../core/engine/replica.ts';
+import { put } from './exchange.ts';
 import { dump } from './support.ts';
 import { BUCKET, noise, readAll, wholeSite, type WholeSite } from './whole-site.ts';
 
@@ -42,17 +43,6 @@ async function fetchVersion(from: Replica, to: Replica, version: PendingVersion)
 async function fetchAll(from: Replica, to: Replica): Promise<void> {
   for (const version of await to.pending(1000)) await fetchVersion(from, to, version);
 }
-
-const put = (site: WholeSite, key: string, bytes: Buffer) =>
-  site.objects.putObject({
-    bucket: BUCKET,
-    key,
-    body: { bytes, size: bytes.length },
-    owner: 'o',
-    headers: {},
-    metadata: {},
-    storageClass: 'STANDARD',
-  });
 
 async function listing(site: WholeSite): Promise<readonly string[]> {
   const { entries } = await site.objects.listObjects({ bucket: BUCKET, limit: 1000 });
