@@ -79,18 +79,10 @@ export async function findObject(reader: MetaReader, ref: ObjectRef): Promise<Fo
   if (versionId !== undefined && versionId !== 'null' && !stamp) {
     throw new SkerryError('InvalidArgument', 'Invalid version id specified', { details: { versionId } });
   }
-  const byStamp = stamp ? [versionKey(bucket, key, stamp), conflictKey(bucket, key, stamp)] : [];
-  const [bucketRow, headRow, versionRow, conflictRow] = await reader.get([
-    bucketKey(bucket),
-    headKey(bucket, key),
-    ...byStamp,
-  ]);
+  const { bucketRow, head, version, conflict } = await readRows(reader, ref, stamp);
   if (!bucketRow) throw noSuchBucket(bucket);
   const versioning = versioningOf(decodeRecord<BucketRecord>(bucketRow));
-  const head = headRow && decodeRecord<HeadRecord>(headRow);
-  const conflict = conflictRow && decodeRecord<ConflictRecord>(conflictRow);
-  const version = versionRow && decodeRecord<VersionRecord>(versionRow);
-  const record = conflict ? (conflict.loser ?? version) : await pick(reader, ref, head, version, stamp);
+  const record = conflict ? (conflict.loser ?? version) : pick(ref, head, version, stamp);
   if (!record) {
     if (versionId !== undefined) throw noSuchVersion(key, versionId);
     throw noSuchKey(key, head || !(await isLostToRemoval(reader, ref)) ? {} : { conflict: true });
@@ -102,29 +94,52 @@ export async function findObject(reader: MetaReader, ref: ObjectRef): Promise<Fo
   return { record: record as FoundVersion['record'], info: info as FoundVersion['info'], versioning };
 }
 
+interface Rows {
+  readonly bucketRow: Uint8Array | undefined;
+  readonly head: HeadRecord | undefined;
+  /** The one with the stamp that is asked for, or the null version, unless it is the head. */
+  readonly version: VersionRecord | undefined;
+  readonly conflict: ConflictRecord | undefined;
+}
+
+/** All of one state. Only the head tells which version is the null one, so both are read until they agree. */
+async function readRows(reader: MetaReader, ref: ObjectRef, stamp: string | undefined): Promise<Rows> {
+  const { bucket, key, versionId } = ref;
+  for (let asked = stamp; ;) {
+    const [bucketRow, headRow, versionRow, conflictRow] = await reader.get([
+      bucketKey(bucket),
+      headKey(bucket, key),
+      ...(asked === undefined ? [] : [versionKey(bucket, key, asked)]),
+      ...(stamp === undefined ? [] : [conflictKey(bucket, key, stamp)]),
+    ]);
+    const head = headRow && decodeRecord<HeadRecord>(headRow);
+    const wanted = versionId === 'null' ? head?.nullStamp : stamp;
+    const version = versionRow && decodeRecord<VersionRecord>(versionRow);
+    const conflict = conflictRow && decodeRecord<ConflictRecord>(conflictRow);
+    if (wanted === asked) return { bucketRow, head, version, conflict };
+    asked = wanted;
+  }
+}
+
 /** A key without a current version whose removal had not seen everything: what it beat is listed and can be opened. */
 async function isLostToRemoval(reader: MetaReader, { bucket, key }: ObjectRef): Promise<boolean> {
   const [row] = await reader.get([tombstoneKey(bucket, key, null)]);
   return row !== undefined && decodeRecord<TombstoneRecord>(row).conflicts !== undefined;
 }
 
-async function pick(
-  reader: MetaReader,
-  { bucket, key, versionId }: ObjectRef,
+function pick(
+  { versionId }: ObjectRef,
   head: HeadRecord | undefined,
   version: VersionRecord | undefined,
   stamp: string | undefined,
-): Promise<VersionRecord | undefined> {
+): VersionRecord | undefined {
   if (versionId === undefined) return visibleOf(head);
   if (stamp) {
     const found = head?.stamp === stamp ? head : version;
     // A null version is only known as `null`: its stamp is not an id of S3's.
     return found?.nullVersion ? undefined : found;
   }
-  if (!head || head.nullVersion) return head;
-  if (head.nullStamp === undefined) return undefined;
-  const [row] = await reader.get([versionKey(bucket, key, head.nullStamp)]);
-  return row && decodeRecord<VersionRecord>(row);
+  return head?.nullVersion ? head : version;
 }
 
 function markerError({ key, versionId }: ObjectRef, info: VersionInfo): SkerryError {
