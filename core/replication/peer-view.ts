@@ -1,5 +1,12 @@
 /** What is known of a peer, for the loops that serve it and for status. */
-import type { Hlc, Origin, PeerState, SiteId, VersionVector } from '../contracts/index.ts';
+import {
+  SkerryError,
+  type Hlc,
+  type Origin,
+  type PeerState,
+  type SiteId,
+  type VersionVector,
+} from '../contracts/index.ts';
 import { HLC_ZERO } from '../engine/hlc.ts';
 
 /** Written by the one peer that it belongs to. */
@@ -42,4 +49,9 @@ export function newPeerView(site: SiteId, url: string): PeerView {
     bytesReceived: 0,
     bytesPushed: 0,
   };
+}
+
+export function unknownPeer(name: SiteId, known: readonly SiteId[]): SkerryError {
+  const peers = known.length === 0 ? 'it has none' : `its peers: ${known.toSorted().join(', ')}`;
+  return new SkerryError('NotFound', `${name} is not a peer of this site; ${peers}`);
 }

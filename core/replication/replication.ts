@@ -42,7 +42,7 @@ import type { Kept } from './kept.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { DEFAULT_OPTIONS, type ReplicationOptions } from './options.ts';
 import { Peer } from './peer.ts';
-import type { PeerView } from './peer-view.ts';
+import { unknownPeer, type PeerView } from './peer-view.ts';
 import type { SiteReport } from './protocol.ts';
 import { RootCheck } from './root-check.ts';
 import { Server } from './server.ts';
@@ -283,7 +283,7 @@ class SiteReplication implements Replication {
   #peer(name: SiteId): Peer {
     const peer = this.#peers.get(name);
     if (this.#abort.signal.aborted) throw new SkerryError('Closed', 'replication of this site has stopped');
-    if (peer === undefined) throw new SkerryError('NotFound', `${name} is not a peer of this site`);
+    if (peer === undefined) throw unknownPeer(name, this.peerSites());
     return peer;
   }
 

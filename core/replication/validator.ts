@@ -20,6 +20,7 @@ import type { Auditor } from '../engine/auditor.ts';
 import type { Digest } from '../engine/digest.ts';
 import { compareWith } from './comparison.ts';
 import { digestSource, type DigestPeer } from './digest-source.ts';
+import { unknownPeer } from './peer-view.ts';
 
 /** How a check reaches peers. */
 export interface DigestPeers {
@@ -86,7 +87,7 @@ export function createValidator(deps: ValidatorDeps): Validator {
 
 function chosen(known: readonly SiteId[], wanted: readonly SiteId[] | undefined): readonly SiteId[] {
   const stranger = wanted?.find((site) => !known.includes(site));
-  if (stranger !== undefined) throw new SkerryError('NotFound', `${stranger} is not a peer of this site`);
+  if (stranger !== undefined) throw unknownPeer(stranger, known);
   return wanted ?? known;
 }
 

@@ -212,7 +212,7 @@ describe('pushing', () => {
     assert.ok(await cluster.time.until(() => result !== undefined, 60_000));
     assert.equal(result?.pendingVersions, 0);
     assert.ok(ber.replica.completed.includes(op.stamp));
-    await assert.rejects(ber.replication.pullOnce('nyc'), { code: 'NotFound' });
+    await assert.rejects(ber.replication.pullOnce('nyc'), { code: 'NotFound', message: /its peers: waw/ });
     await cluster.stop();
     await assert.rejects(ber.replication.pullOnce('waw'), { code: 'Closed' });
   });

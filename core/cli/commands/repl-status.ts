@@ -52,7 +52,10 @@ function statusText(status: ReplicationStatus): string {
         'bytes',
         `${integrity.damagedChunks} damaged chunks found since the start, ${integrity.repairedChunks} repaired`,
       ],
-      ['digests', checks.length === 0 ? 'not compared yet' : checks.join(', ')],
+      [
+        'digests',
+        checks.length === 0 ? 'not compared in the background yet; now: skerry repl-validate' : checks.join(', '),
+      ],
     ]),
     table(HEAD, peers.map(peerRow), 'no peers are configured; who calls this site is in skerry repl-members list'),
     ...problems,
