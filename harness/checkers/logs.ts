@@ -16,7 +16,7 @@ const OF_DAMAGE: ReadonlySet<string> = new Set([
   'a peer sent a chunk that is not what was asked for',
   'an op of another site was refused',
   'bytes that came with ops are wrong: all left aside',
-  'bytes that came with ops are wrong: all left aside',
+  'a peer sent what the protocol does not have',
 ]);
 
 export function logChecker(): Checker {

@@ -56,6 +56,11 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
   ['replication', 200426, 'late messages of before a restart made peers refuse a site for two minutes'],
   ['replication', 107666, 'ops were given up that a site lacked which had become a member a moment before'],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
+  [
+    'replication',
+    582900174,
+    'a damaged frame within a call over a lent link: the harness took the refusal for an error',
+  ],
 ];
 
 const run = (world: WorldName, seed: number, mutation?: string) =>
