@@ -1,6 +1,7 @@
 /** What a checker is told and what it may look at. It never asks the system under test to judge itself. */
 import type { ChunkStore, Incarnation, MetaReader, Op, SiteId, VersionVector } from '../../core/contracts/index.ts';
 import type { ClockRecord } from '../../core/engine/records.ts';
+import type { ClockChange } from '../sim/clock.ts';
 import type { Commit } from '../sim/site-record.ts';
 import type { LogLine } from '../sim/runtime.ts';
 import type { CallRecord } from '../workload/history.ts';
@@ -13,9 +14,13 @@ export interface SiteView {
     wallMs(): number;
     /** The largest reading of the last so many milliseconds. */
     latestMs(withinMs: number): number;
+    changesSince(ms: number): readonly ClockChange[];
   };
   /** Starts so far. */
   readonly boots: number;
+  /** When the process began that runs now or ran last, and when it began to serve: virtual milliseconds. */
+  readonly startedMs: number;
+  readonly servesSinceMs: number | undefined;
   /** Times that its disks were set back to a backup. */
   readonly restores: number;
   /** Power cuts so far. */

@@ -11,6 +11,15 @@ export interface SimClockOptions {
   readonly driftPpm: number;
 }
 
+/** The wall clock was set: to another time, or to stand still or go on. */
+export interface ClockChange {
+  /** True time, milliseconds. */
+  readonly atMs: number;
+  /** What the clock said before. */
+  readonly wallMs: number;
+  readonly byMs: number;
+}
+
 export class SimClock implements Clock {
   /** Milliseconds of these clocks in one of true time. */
   readonly rate: number;
@@ -19,8 +28,7 @@ export class SimClock implements Clock {
   #anchorMs: number;
   #since = 0;
   #frozen = false;
-  /** Readings that were left by a jump, and when. */
-  readonly #left: { readonly wallMs: number; readonly atMs: number }[] = [];
+  readonly #changes: ClockChange[] = [];
 
   constructor(nowMs: () => number, { offsetMs, driftPpm }: SimClockOptions) {
     this.#nowMs = nowMs;
@@ -38,8 +46,13 @@ export class SimClock implements Clock {
 
   /** The largest reading of the last so many milliseconds of true time. */
   latestMs(withinMs: number): number {
-    const left = this.#left.filter(({ atMs }) => atMs >= this.#nowMs() - withinMs).map(({ wallMs }) => wallMs);
+    const left = this.changesSince(this.#nowMs() - withinMs).map(({ wallMs }) => wallMs);
     return Math.max(this.wallMs(), ...left);
+  }
+
+  /** From this moment of true time on. */
+  changesSince(ms: number): readonly ClockChange[] {
+    return this.#changes.filter(({ atMs }) => atMs >= ms);
   }
 
   /** Either way. */
@@ -63,7 +76,7 @@ export class SimClock implements Clock {
   }
 
   #reset(wallMs: number): void {
-    this.#left.push({ wallMs: this.wallMs(), atMs: this.#nowMs() });
+    this.#changes.push({ atMs: this.#nowMs(), wallMs: this.wallMs(), byMs: wallMs - this.#wall() });
     this.#anchorMs = wallMs;
     this.#since = this.#nowMs();
   }

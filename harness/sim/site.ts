@@ -121,6 +121,9 @@ export class SimSite {
   onCrashPoint: (point: CrashPoint) => void = () => {};
   /** Boots so far. */
   boots = 0;
+  /** When the last boot began, and when it served; virtual milliseconds. */
+  startedMs = 0;
+  servesSinceMs: number | undefined;
   /** Times that its disks were set back. */
   restores = 0;
   /** Power cuts so far; a clean stop is none. */
@@ -178,6 +181,8 @@ export class SimSite {
     if (this.#boot !== undefined) return;
     const disks = (this.#disks ??= await this.#freshDisks());
     this.boots++;
+    this.startedMs = this.#world.scheduler.nowMs;
+    this.servesSinceMs = undefined;
     const lane = new Lane(`${this.name}/${this.boots}`, this.#world.scheduler);
     const draw = new Draw(this.#world.seed, `${lane.name} stores`);
     const files = new SimDisk({ random: () => draw.unit(), nowMs: () => this.clock.wallMs() });
@@ -325,7 +330,9 @@ export class SimSite {
   async #run(ports: SitePorts): Promise<RunningSite> {
     await ports.metaStore.open();
     await ports.chunkStore.open();
-    return this.#world.adapter.start(ports);
+    const running = await this.#world.adapter.start(ports);
+    this.servesSinceMs = this.#world.scheduler.nowMs;
+    return running;
   }
 
   async #freshDisks(): Promise<Disks> {
