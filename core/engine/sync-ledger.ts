@@ -1,7 +1,8 @@
 /**
  * Which appended records are not known to be durable. After a failed sync everything that was unsynced is lost for good
  * (fsync reports an error once: PostgreSQL's "fsyncgate", 2018), even when a later sync succeeds; a write that relies on
- * such a record must be refused, however much later it commits.
+ * such a record must be refused, however much later it commits. So must one whose append was under way when the sync failed: its
+ * bytes may have been handed to the operating system before.
  */
 import type { ChunkRecord, ChunkStore, Locator } from '../contracts/index.ts';
 import { createInFlight, type InFlight } from './in-flight.ts';
@@ -15,12 +16,14 @@ export interface LedgeredChunkStore extends ChunkStore, Pick<InFlight, 'settled'
 export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
   const unsynced = new Set<Locator>();
   const lost = new Set<Locator>();
+  let failures = 0;
   const inFlight = createInFlight();
   const sparse = store.sparse?.bind(store);
 
   async function appendUnsynced(records: readonly ChunkRecord[]): Promise<readonly Locator[]> {
+    const before = failures;
     const locators = await store.append(records);
-    for (const locator of locators) unsynced.add(locator);
+    for (const locator of locators) (failures === before ? unsynced : lost).add(locator);
     return locators;
   }
 
@@ -32,6 +35,7 @@ export function ledgerSyncs(store: ChunkStore): LedgeredChunkStore {
       try {
         await store.sync();
       } catch (error) {
+        failures++;
         for (const locator of unsynced) lost.add(locator);
         unsynced.clear();
         throw error;

@@ -5,6 +5,13 @@ const inMerge = plantedIn('relay', 'core/engine');
 
 export const mergeMutations: readonly Mutation[] = [
   inMerge(
+    'runningAppendTrusted',
+    'rule 1: a failed sync fails the writes that were being appended',
+    'sync-ledger.ts',
+    '(failures === before ? unsynced : lost).add(locator);',
+    'unsynced.add(locator);',
+  ),
+  inMerge(
     'arrivalOrderWins',
     'rule 5: the largest stamp is current',
     'key-state.ts',

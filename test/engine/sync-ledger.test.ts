@@ -40,6 +40,27 @@ describe('records whose sync failed', () => {
     assert.equal(ledger.isLost(during as string), false);
   });
 
+  test('are lost, too, when they were being appended while the sync failed', async () => {
+    const { store, fail } = await failingOnce();
+    const written = Promise.withResolvers<void>();
+    const append = store.append.bind(store);
+    store.append = async (records) => {
+      const locators = await append(records);
+      await written.promise;
+      return locators;
+    };
+    const ledger = ledgerSyncs(store);
+    const appending = ledger.append([record]);
+    fail();
+    await assert.rejects(ledger.sync(), { code: 'Io' });
+    written.resolve();
+    const [during] = await appending;
+    await ledger.sync();
+    assert.equal(ledger.isLost(during as string), true);
+    const [after] = await ledger.append([record]);
+    assert.equal(ledger.isLost(after as string), false);
+  });
+
   test('refuse the write that relies on them, however much later it commits', async () => {
     const { store, fail } = await failingOnce();
     const ledger = ledgerSyncs(store);

@@ -15,6 +15,11 @@ interface Found {
 
 const PLANTED: readonly Found[] = [
   {
+    mutation: 'runningAppendTrusted',
+    seed: 101189,
+    was: 'a record whose append was under way when a sync failed was relied on after the next one',
+  },
+  {
     mutation: 'lateReadersIgnored',
     seed: 100,
     was: 'garbage collection waited for reads that ran when a chunk was queued, not for those of a version that held it since',
