@@ -21,6 +21,8 @@ export interface SiteView {
   /** When the process began that runs now or ran last, and when it began to serve: virtual milliseconds. */
   readonly startedMs: number;
   readonly servesSinceMs: number | undefined;
+  /** A clean stop is under way: what runs is answered `Closed`. */
+  readonly isStopping: boolean;
   /** Times that its disks were set back to a backup. */
   readonly restores: number;
   /** Power cuts so far. */

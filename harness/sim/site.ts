@@ -124,6 +124,7 @@ export class SimSite {
   /** When the last boot began, and when it served; virtual milliseconds. */
   startedMs = 0;
   servesSinceMs: number | undefined;
+  isStopping = false;
   /** Times that its disks were set back. */
   restores = 0;
   /** Power cuts so far; a clean stop is none. */
@@ -234,7 +235,9 @@ export class SimSite {
       () => false,
     );
     // a crash may come first: then the stop never ends
+    this.isStopping = true;
     const isClean = await Promise.race([stopped, boot.lane.ended.then(() => false)]);
+    this.isStopping = false;
     if (this.#boot !== boot) return;
     if (!isClean) return this.crash();
     this.#boot = undefined;

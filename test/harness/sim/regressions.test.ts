@@ -60,6 +60,7 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
   ],
   ['replication', 200426, 'late messages of before a restart made peers refuse a site for two minutes'],
   ['replication', 107666, 'ops were given up that a site lacked which had become a member a moment before'],
+  ['relay', 201024, 'a slow reader met the end of a site that was stopped: the harness took it for a wrong answer'],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
   [
     'replication',
