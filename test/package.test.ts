@@ -110,6 +110,11 @@ describe('the published package', () => {
     run(consumer, 'node', '--input-type=module', '--eval', script);
   });
 
+  test('what was built runs where it was built', () => {
+    const out = run(sources, 'node', 'dist/core/cli.js', 'plugins', 'list', '--json');
+    assert.match(out, /meta-sqlite/);
+  });
+
   test('its types serve a plugin author', () => {
     const lines = importable().map((name, at) => `import * as m${at} from '${name}';\nexport const x${at} = m${at};`);
     writeFileSync(join(consumer, 'author.ts'), `${lines.join('\n')}\n`);

@@ -1,6 +1,6 @@
-/** Version of this package, from its package.json: the same file for a checkout and for what is published. */
+/** Version of this package: of the checkout, or of dist/, which has one of its own. */
 import { createRequire } from 'node:module';
 
-const manifest = createRequire(import.meta.url)('skerry/package.json') as { readonly version: string };
+const manifest = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
 
 export const VERSION: string = manifest.version;
