@@ -14,6 +14,7 @@ import { readVector } from './clock-row.ts';
 import { createCommitter } from './committer.ts';
 import { countAll } from './counts.ts';
 import { createDamage } from './damage.ts';
+import { settleEarly } from './early-ops.ts';
 import { createGarbageCollector } from './garbage.ts';
 import { createHealing } from './healing.ts';
 import { createIdentities, type IdentityStore } from './identities.ts';
@@ -55,7 +56,11 @@ export function createEngine(given: EngineDeps): Engine {
     guard: core.guard,
     door: core.door,
     state: replicaState,
-    onMerged: () => identities.open(),
+    async onMerged() {
+      opLog.skipped();
+      await settleEarly({ reader: metaStore, committer });
+      await identities.open();
+    },
   });
   const replica = createReplica({
     ...deps,

@@ -180,6 +180,9 @@ export const uploadBucketPrefix = (bucket: string): Buffer => tuple([bucket], ''
 export const completedUploadKey = (uploadId: string): MetaKey => at('uploads', tuple(['', 'completed'], uploadId));
 export const completedUploadPrefix = (): Buffer => tuple(['', 'completed'], '');
 /** Uploads that are over and whose parts have still to be let go of. */
+/** An op that was applied before what it had seen. */
+export const earlyKey = (stamp: Stamp): MetaKey => at('queues', tuple(['early'], stamp));
+export const earlyPrefix = (): Buffer => tuple(['early'], '');
 export const endedUploadKey = (uploadId: string): MetaKey => at('queues', tuple(['endedUpload'], uploadId));
 export const endedUploadPrefix = (): Buffer => tuple(['endedUpload'], '');
 export const partKey = (uploadId: string, number: number): MetaKey => {

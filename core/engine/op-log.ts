@@ -3,12 +3,12 @@
  * rebuilt from the chunk-store alone (rule 17). They are gathered, and written and synced within a second: losing the
  * meta-store and the memory at once can lose at most that last second. Up to where the log is known to be durable stands in
  * the meta-store; what it lacks after a crash or a failure is read from the oplog there and appended later, so that the log
- * has no gaps.
+ * has no gaps, but for what came with a snapshot: there it says so.
  */
 import type { Hashing, Locator, Logger, MetaStore, Op, Origin, Timers, VersionVector } from '../contracts/index.ts';
 import { readVector } from './clock-row.ts';
 import { after, opLogKey, oplogKey, oplogPrefix, tupleRange } from './keys.ts';
-import { decodeRecord, type OpLogRecord } from './records.ts';
+import { decodeRecord, type OpLogRecord, type UnloggedMark } from './records.ts';
 import type { LedgeredChunkStore } from './sync-ledger.ts';
 import { transact } from './txn.ts';
 import { EMPTY_VECTOR, coversDot, coversVector, joinVectors, seqOf } from './vector.ts';
@@ -25,6 +25,8 @@ export interface OpLog {
   /** Appends what an earlier run committed and did not come to append. Call before the first `append`. */
   open(): Promise<void>;
   append(ops: readonly Op[]): void;
+  /** The site has ops that were not appended: a snapshot brought them. That is noted. */
+  skipped(): void;
   /** Waits for what was appended and syncs it. Should that fail, the next `open` makes it good. */
   close(): Promise<void>;
 }
@@ -86,6 +88,10 @@ export function createOpLog(deps: OpLogDeps): OpLog {
     append(ops) {
       gathered.push(...ops);
       if (gathered.length >= GATHER_MAX) writeGathered();
+      syncSoon();
+    },
+    skipped() {
+      enqueue(async () => log.fallBehind());
       syncSoon();
     },
     async close() {
@@ -167,44 +173,59 @@ class AppendedLog {
   /** Appends what the oplog has and the log lacks. */
   async #catchUp(): Promise<void> {
     const wanted = await readVector(this.#deps.metaStore);
-    for (const origin of Object.keys(wanted)) {
-      if (seqOf(this.#appended, origin) < seqOf(wanted, origin)) await this.#catchUpWith(origin);
+    const unlogged: Record<Origin, number> = {};
+    for (const [origin, last] of Object.entries(wanted)) {
+      if (seqOf(this.#appended, origin) >= last) continue;
+      const skipped = await this.#catchUpWith(origin, last);
+      if (skipped > 0) unlogged[origin] = skipped;
     }
-    // what is not in the oplog any more cannot be had: it came with a bootstrap, or was trimmed
+    // what is not in the oplog cannot be had: it came with a snapshot
+    if (Object.keys(unlogged).length > 0)
+      await this.#writeLines([`${JSON.stringify({ unlogged } satisfies UnloggedMark)}\n`]);
     this.#appended = joinVectors(this.#appended, wanted);
     this.#isBehind = false;
   }
 
-  async #catchUpWith(origin: Origin): Promise<void> {
+  /** The last of the ops up to `last` that the oplog lacks; 0: it has them all. */
+  async #catchUpWith(origin: Origin, last: number): Promise<number> {
     const { to } = tupleRange(oplogPrefix(origin));
-    let from: Uint8Array = oplogKey(origin, seqOf(this.#appended, origin) + 1).key;
+    let next = seqOf(this.#appended, origin) + 1;
+    let skipped = 0;
+    let from: Uint8Array = oplogKey(origin, next).key;
     for (let isLast = false; !isLast;) {
       const rows = await this.#deps.metaStore.scan({ space: 'oplog', from, to, limit: CATCH_UP_BATCH });
       const ops = rows.map(({ value }) => decodeRecord<Op>(value));
-      const newest = ops.at(-1);
-      if (newest) await this.#write(ops, { ...this.#appended, [origin]: newest.dot.seq });
+      for (const { dot } of ops) {
+        if (dot.seq > next) skipped = dot.seq - 1;
+        next = dot.seq + 1;
+      }
+      if (ops.length > 0) await this.#write(ops, { ...this.#appended, [origin]: next - 1 });
       isLast = rows.length < CATCH_UP_BATCH;
       from = after(rows.at(-1)?.key ?? from);
     }
+    return next > last ? skipped : last;
   }
 
   async #write(ops: readonly Op[], appended: VersionVector): Promise<void> {
+    await this.#writeLines(ops.map((op) => `${JSON.stringify(op)}\n`));
+    this.#appended = appended;
+  }
+
+  async #writeLines(lines: readonly string[]): Promise<void> {
     const { chunkStore, hashing } = this.#deps;
-    const records = recordsOf(ops).map((data) => {
+    const records = recordsOf(lines).map((data) => {
       const hash = `sha256:${Buffer.from(hashing.hash('sha256', data)).toString('hex')}`;
       return { kind: 'op' as const, hash, data: [data] };
     });
     this.#unsynced.push(...(await chunkStore.append(records)));
-    this.#appended = appended;
   }
 }
 
-/** One line of JSON for each op. */
-function recordsOf(ops: readonly Op[]): readonly Buffer[] {
+function recordsOf(lines: readonly string[]): readonly Buffer[] {
   const records: Buffer[] = [];
   let text = '';
-  for (const op of ops) {
-    text += `${JSON.stringify(op)}\n`;
+  for (const line of lines) {
+    text += line;
     if (text.length < RECORD_FULL_BYTES) continue;
     records.push(Buffer.from(text));
     text = '';

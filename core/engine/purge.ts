@@ -16,6 +16,7 @@ import {
   type VersionVector,
 } from '../contracts/index.ts';
 import { releaseStable, removalsOf } from './apply-removal.ts';
+import { settleEarly } from './early-ops.ts';
 import { readClock } from './clock-row.ts';
 import type { CommitContext, Committer } from './committer.ts';
 import { hlcWallMs } from './hlc.ts';
@@ -122,6 +123,7 @@ export function createPurger(deps: PurgeDeps): Purger {
 }
 
 async function purge(deps: PurgeDeps, stop: AbortSignal): Promise<PurgeReport> {
+  await settleEarly(deps);
   const frontier = await deps.frontier();
   if (frontier === undefined) return { ops: 0, tombstones: 0 };
   const ops = await trim(deps, frontier, stop);

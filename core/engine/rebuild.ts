@@ -1,5 +1,5 @@
 /**
- * Rebuilds an empty meta-store from the chunk-store alone (rule 17): every chunk found is indexed, every op found is applied
+ * Rebuilds an empty meta-store from the chunk-store alone (rule 17): what is found of chunks is indexed, every op found is applied
  * in stamp order through the one door, with its own stamp. The result has the same state as before the loss. Uploads that
  * were in flight are not state and are gone. In memory: an entry for each chunk and each op, not their contents.
  */
@@ -7,25 +7,37 @@ import {
   SkerryError,
   type ChunkHash,
   type ChunkStore,
+  type Dot,
   type Locator,
   type ManifestEntry,
   type MetaStore,
   type Op,
+  type Origin,
   type Stamp,
   type VersionContent,
+  type VersionVector,
 } from '../contracts/index.ts';
 import { newEffects, type ApplyLocal } from './apply-context.ts';
 import { applyOp } from './apply-op.ts';
+import { placeChunks } from './chunk-refs.ts';
 import { clockIn } from './clock-row.ts';
+import { rememberEarly } from './early-ops.ts';
 import { mergeHlc } from './hlc.ts';
-import { chunkKey, clockKey, lossesKey, oplogKey, refHash } from './keys.ts';
+import { chunkKey, clockKey, lossesKey, opLogKey, oplogKey, refHash } from './keys.ts';
 import { parseEntries } from './manifest.ts';
 import { readsOfOp } from './op-reads.ts';
-import { decodeRecord, type ChunkRow, type ClockRecord, type Placement } from './records.ts';
+import {
+  decodeRecord,
+  type ChunkRow,
+  type ClockRecord,
+  type OpLogRecord,
+  type Placement,
+  type UnloggedMark,
+} from './records.ts';
 import { scanPages } from './scan-pages.ts';
 import { stampHlc } from './stamp.ts';
 import { decideTogether, transact } from './txn.ts';
-import { advanceVector, coversDot, seqOf } from './vector.ts';
+import { EMPTY_VECTOR, advanceVector, coversDot, joinVectors, seqOf } from './vector.ts';
 
 export interface RebuildReport {
   /** Ops applied. */
@@ -34,8 +46,12 @@ export interface RebuildReport {
   readonly chunks: number;
   /** Damaged records that were skipped, one sentence each. */
   readonly damage: readonly string[];
-  /** Ops behind a gap in their origin's sequence: kept out, because what lies between is lost. */
-  readonly gaps: readonly string[];
+  /** Ops behind a gap in their origin's sequence: kept out, because what lies between is not there. */
+  readonly gaps: readonly SeqRange[];
+  /** Ops that the log never had, up to these: they came with a snapshot. */
+  readonly unlogged: VersionVector;
+  /** Ops that take effect once what they had seen is here again. */
+  readonly early: number;
   /** Chunks that versions need and that were not found. */
   readonly missing: readonly ChunkHash[];
   /**
@@ -43,6 +59,13 @@ export interface RebuildReport {
    * collection keeps them then, too.
    */
   readonly freed: number;
+}
+
+export interface SeqRange {
+  readonly origin: Origin;
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
 }
 
 export interface RebuildDeps {
@@ -74,7 +97,15 @@ interface Found {
   /** Further records of chunks that were found before. */
   readonly doubles: Locator[];
   readonly ops: FoundOp[];
+  unlogged: VersionVector;
   readonly damage: string[];
+}
+
+/** What was applied so far. */
+interface Applied {
+  ops: number;
+  early: number;
+  readonly leftOut: Dot[];
 }
 
 /** Rejects `AlreadyExists` when the meta-store is not empty. Durable when it resolves; not to be repeated on a store that it has begun to fill. */
@@ -86,25 +117,61 @@ export async function rebuildIndex({ chunkStore, metaStore }: RebuildDeps): Prom
     });
   const found = await scanAll(chunkStore);
   found.ops.sort((a, b) => (a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0));
-  const gaps: string[] = [];
+  const applied: Applied = { ops: 0, early: 0, leftOut: [] };
   const linesOf = lineReader(chunkStore);
-  let applied = 0;
   for (let i = 0; i < found.ops.length; i += BATCH) {
     const ops: Op[] = [];
     for (const { locator, line } of found.ops.slice(i, i + BATCH))
       ops.push(JSON.parse((await linesOf(locator))[line] ?? '') as Op);
-    applied += await applyBatch(metaStore, found, ops, gaps);
+    await applyBatch(metaStore, found, ops, applied);
   }
   const missing = await findMissing(metaStore);
-  const isWhole = found.damage.length === 0 && gaps.length === 0 && missing.length === 0;
-  const freed = isWhole ? await freeUnneeded({ chunkStore, metaStore }, found) : 0;
-  const losses = { damage: found.damage.length, gaps: gaps.length, missing: missing.length };
-  if (!isWhole) await transact(metaStore, {}, (txn) => txn.put(lossesKey, losses));
-  return { ops: applied, chunks: found.chunks.size, damage: found.damage, gaps, missing, freed };
+  const report = { ...(await endLog(metaStore, found, applied)), missing };
+  const { damage, gaps, unlogged, early } = report;
+  const isWhole = [damage, gaps, missing, Object.keys(unlogged)].every(({ length }) => length === 0) && early === 0;
+  if (isWhole) return { ...report, freed: await freeUnneeded({ chunkStore, metaStore }, found) };
+  await indexRest(metaStore, found);
+  const losses = { damage: damage.length, gaps: gaps.length, missing: missing.length };
+  await transact(metaStore, {}, (txn) => txn.put(lossesKey, losses));
+  return { ...report, freed: 0 };
+}
+
+/** What was applied is logged. */
+function endLog(
+  metaStore: MetaStore,
+  found: Found,
+  applied: Applied,
+): Promise<Omit<RebuildReport, 'missing' | 'freed'>> {
+  return transact(metaStore, { keys: [clockKey] }, (txn) => {
+    const { vector } = clockIn(txn);
+    txn.put(opLogKey, { vector } satisfies OpLogRecord);
+    const unlogged = Object.entries(found.unlogged).filter(([origin, seq]) => seqOf(vector, origin) < seq);
+    return {
+      ops: applied.ops,
+      chunks: found.chunks.size,
+      damage: found.damage,
+      gaps: rangesOf(applied.leftOut),
+      unlogged: Object.fromEntries(unlogged),
+      early: applied.early,
+    };
+  });
+}
+
+function rangesOf(dots: readonly Dot[]): readonly SeqRange[] {
+  const ranges: SeqRange[] = [];
+  for (const [origin, all] of Map.groupBy(dots, (dot) => dot.origin)) {
+    let last: SeqRange | undefined;
+    for (const { seq } of all.toSorted((a, b) => a.seq - b.seq)) {
+      if (last !== undefined && seq <= last.to + 1) ranges.pop();
+      else last = undefined;
+      ranges.push((last = { origin, from: last?.from ?? seq, to: seq }));
+    }
+  }
+  return ranges;
 }
 
 async function scanAll(chunkStore: ChunkStore): Promise<Found> {
-  const found: Found = { chunks: new Map(), doubles: [], ops: [], damage: [] };
+  const found: Found = { chunks: new Map(), doubles: [], ops: [], unlogged: EMPTY_VECTOR, damage: [] };
   const onDamage = (locator: Locator, reason: string): void => void found.damage.push(`${locator}: ${reason}`);
   for await (const records of chunkStore.scan({ onDamage })) {
     for (const { locator, kind, hash, length } of records) {
@@ -120,9 +187,12 @@ async function scanAll(chunkStore: ChunkStore): Promise<Found> {
   return found;
 }
 
-async function noteOps(chunkStore: ChunkStore, { ops }: Found, locator: Locator): Promise<void> {
-  for (const [line, text] of (await readLines(chunkStore, locator)).entries())
-    ops.push({ stamp: (JSON.parse(text) as Op).stamp, locator, line });
+async function noteOps(chunkStore: ChunkStore, found: Found, locator: Locator): Promise<void> {
+  for (const [line, text] of (await readLines(chunkStore, locator)).entries()) {
+    const entry = JSON.parse(text) as Op | UnloggedMark;
+    if ('unlogged' in entry) found.unlogged = joinVectors(found.unlogged, entry.unlogged);
+    else found.ops.push({ stamp: entry.stamp, locator, line });
+  }
 }
 
 async function readLines(chunkStore: ChunkStore, locator: Locator): Promise<readonly string[]> {
@@ -154,8 +224,7 @@ async function childrenOf(
   return { children: children ?? [] };
 }
 
-function applyBatch(metaStore: MetaStore, found: Found, ops: readonly Op[], gaps: string[]): Promise<number> {
-  const before = gaps.length;
+async function applyBatch(metaStore: MetaStore, found: Found, ops: readonly Op[], total: Applied): Promise<void> {
   const locals = ops.map((op) => localOf(found, op));
   const reads = ops.map(readsOfOp);
   const chunks = locals.flatMap(({ placements = [] }) => placements.map(({ hash }) => chunkKey(hash)));
@@ -163,28 +232,31 @@ function applyBatch(metaStore: MetaStore, found: Found, ops: readonly Op[], gaps
     keys: [clockKey, ...reads.flatMap(({ keys }) => keys), ...chunks],
     ranges: reads.flatMap(({ ranges }) => ranges),
   };
-  return transact(metaStore, declared, (txn) => {
-    gaps.length = before;
+  const { applied, early, leftOut } = await transact(metaStore, declared, (txn) => {
     let { hlc, vector } = clockIn(txn);
-    let applied = 0;
+    const batch = { applied: 0, early: 0, leftOut: [] as Dot[] };
     const together = decideTogether(txn);
     for (const [at, op] of ops.entries()) {
       if (coversDot(vector, op.dot)) continue;
       if (op.dot.seq !== seqOf(vector, op.dot.origin) + 1) {
-        gaps.push(`${op.dot.origin}:${op.dot.seq}`);
+        batch.leftOut.push(op.dot);
         continue;
       }
       txn.put(oplogKey(op.dot.origin, op.dot.seq), op);
+      if (rememberEarly(txn, op, vector)) batch.early++;
       const newest = stampHlc(op.stamp) > hlc;
       together.decide(() => applyOp({ txn, effects: newEffects(), newest }, op, locals[at]));
       hlc = mergeHlc(hlc, stampHlc(op.stamp));
       vector = advanceVector(vector, op.dot);
-      applied++;
+      batch.applied++;
     }
     together.end();
     txn.put(clockKey, { hlc, vector } satisfies ClockRecord);
-    return applied;
+    return batch;
   });
+  total.ops += applied;
+  total.early += early;
+  total.leftOut.push(...leftOut);
 }
 
 /**
@@ -200,13 +272,20 @@ function placementsOf(found: Found, content: VersionContent): readonly Placement
   const place = ({ hash }: ManifestEntry): void => {
     const chunk = found.chunks.get(hash);
     if (!chunk) return;
-    placements.push({ hash, kind: chunk.children ? 'node' : 'data', fresh: true, ...chunk });
+    placements.push(placementOf(hash, chunk));
     chunk.children?.forEach(place);
   };
   content.manifest.forEach(place);
   content.partsManifest?.forEach(place);
   return placements;
 }
+
+const placementOf = (hash: ChunkHash, chunk: FoundChunk): Placement => ({
+  hash,
+  kind: chunk.children ? 'node' : 'data',
+  fresh: true,
+  ...chunk,
+});
 
 /** Chunks that something refers to and that have no row. */
 async function findMissing(metaStore: MetaStore): Promise<readonly ChunkHash[]> {
@@ -217,6 +296,21 @@ async function findMissing(metaStore: MetaStore): Promise<readonly ChunkHash[]> 
     missing.push(...hashes.filter((hash, at) => chunks[at] === undefined && hash !== missing.at(-1)));
   }
   return missing;
+}
+
+/** Rows for what nothing names now, so that a peer which brings the names need not send it again. */
+async function indexRest(metaStore: MetaStore, { chunks }: Found): Promise<void> {
+  const isWhole = ({ children = [] }: FoundChunk): boolean => children.every(({ hash }) => chunks.has(hash));
+  const all = [...chunks].filter(([, chunk]) => isWhole(chunk));
+  for (let i = 0; i < all.length; i += PAGE) {
+    const page = all.slice(i, i + PAGE);
+    await transact(metaStore, { keys: page.map(([hash]) => chunkKey(hash)) }, (txn) =>
+      placeChunks(
+        { txn, effects: newEffects() },
+        page.flatMap(([hash, chunk]) => (txn.get(chunkKey(hash)) ? [] : [placementOf(hash, chunk)])),
+      ),
+    );
+  }
 }
 
 /** Leftovers of failed writes and aborted uploads, doubles of equal bodies. */

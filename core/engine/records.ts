@@ -30,6 +30,11 @@ export interface OpLogRecord {
   readonly vector: VersionVector;
 }
 
+/** A line of the log next to the data in place of an op: up to here it lacks ops of these origins, which came with a snapshot. */
+export interface UnloggedMark {
+  readonly unlogged: VersionVector;
+}
+
 /** Row of `site`/clock: written by every commit. */
 export interface ClockRecord {
   readonly hlc: Hlc;

@@ -157,9 +157,9 @@ async function collect(deps: SpaceDeps, { despiteLosses = false }: GcOptions, go
   for (let isCut = true; isCut;) {
     const surveyed = await survey(deps, going);
     first ??= withLosers(surveyed.plan, due);
-    await enqueue(deps, surveyed.unreferenced);
-    chunks += await drain(garbage);
     const isBlocked = surveyed.plan.blocked !== undefined && !despiteLosses;
+    if (!isBlocked) await enqueue(deps, surveyed.unreferenced);
+    chunks += await drain(garbage);
     if (!isBlocked) await freeOrphans(deps, surveyed, orphans, going);
     if (despiteLosses) await forgetLosses(deps);
     isCut = surveyed.isCut && !isBlocked;

@@ -41,6 +41,9 @@ export interface WholeSiteOptions {
   readonly visibility?: 'complete' | 'eager';
   /** In place of one in memory. */
   readonly chunkStore?: ChunkStore;
+  /** One that has seen a site before: nothing is created in it. */
+  readonly metaStore?: MetaStore;
+  readonly incarnation?: string;
   readonly conflictRetentionMs?: number;
   readonly gc?: SpaceOptions;
 }
@@ -56,13 +59,15 @@ export async function wholeSite({
   timers,
   visibility = 'complete',
   chunkStore = new MemoryChunkStore({ capacityBytes: 0 }),
+  metaStore: known,
+  incarnation = '0123456789abcdef',
   conflictRetentionMs = 0,
   gc = {},
   ...ingest
 }: WholeSiteOptions = {}): Promise<WholeSite> {
   const { runtime, close } = createNodeRuntime(silentLogger);
-  const metaStore = new MemoryMetaStore();
-  await metaStore.open();
+  const metaStore = known ?? new MemoryMetaStore();
+  if (!known) await metaStore.open();
   await chunkStore.open();
   const time = { wallMs: 1_700_000_000_000 };
   const clock: Clock = { wallMs: () => time.wallMs, monotonicMs: () => runtime.clock.monotonicMs() };
@@ -72,7 +77,7 @@ export async function wholeSite({
     metaStore,
     chunkStore,
     siteId,
-    incarnation: '0123456789abcdef',
+    incarnation,
     masterKey: new Uint8Array(32),
     configIdentities: [],
     // tests move the clock by days
@@ -87,7 +92,7 @@ export async function wholeSite({
   const engine = createEngine(deps);
   await engine.open();
   const isReplica = conflictResolver?.writers !== undefined && conflictResolver.writers.primary !== siteId;
-  if (!isReplica) await engine.objects.createBucket({ bucket: BUCKET, owner: 'owner' });
+  if (!isReplica && !known) await engine.objects.createBucket({ bucket: BUCKET, owner: 'owner' });
   return {
     engine,
     objects: engine.objects,

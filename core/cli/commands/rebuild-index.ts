@@ -19,16 +19,24 @@ export const rebuildIndexCommand: MakeCommand = (terminal) =>
     },
   });
 
-function reportText({ ops, chunks, damage, gaps, missing, freed }: RebuildReport): string {
+function reportText({ ops, chunks, damage, gaps, unlogged, early, missing, freed }: RebuildReport): string {
   const losses = [
     ...damage.map((sentence) => `damaged record ${sentence}`),
-    ...gaps.map((dot) => `op ${dot} was left out: ops before it are lost`),
+    ...Object.entries(unlogged).map(
+      ([origin, seq]) => `ops of ${origin} up to ${seq} came with a snapshot: peers have them`,
+    ),
+    ...gaps.map(
+      ({ origin, from, to }) => `ops ${from} to ${to} of ${origin} were left out: ops before them are not here`,
+    ),
     ...missing.map((hash) => `chunk ${hash} is not there`),
   ];
   const found = facts([
     ['operations', String(ops)],
     ['chunks', String(chunks)],
     ['records given back', String(freed)],
+    ...(early === 0
+      ? []
+      : [['waiting', `${early} operations take effect when peers have brought what they change`] as const]),
     ['lost', losses.length === 0 ? 'nothing that is known of' : `${losses.length}, see below`],
   ]);
   return [found, ...losses].join('\n');
