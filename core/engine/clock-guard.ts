@@ -16,9 +16,10 @@ export interface ClockGuard {
   /** Throws `ClockUntrusted` (retryable; details: `reason`, milliseconds) when an op must not be stamped now. */
   check(clock: Reading): void;
   /**
-   * Somebody vouches for the wall clock as it is now: an operator, or a peer whose clock agrees. A jump of the past is forgotten.
+   * Somebody vouches for the wall clock: an operator, as it is now, or a peer, as it was when it agreed. A jump before that is forgotten,
+   * one since is not. `offsetMs`: what it was ahead of the monotonic clock then, milliseconds; default: now.
    */
-  trust(): void;
+  trust(offsetMs?: number): void;
   /** Why `check` would throw now, going by the reading that it saw last. */
   problem(): string | undefined;
 }
@@ -51,8 +52,8 @@ export function createClockGuard({ clock, maxClockDriftMs }: ClockGuardDeps): Cl
 
   return {
     check,
-    trust() {
-      offsetMs = clock.wallMs() - clock.monotonicMs();
+    trust(agreedMs = clock.wallMs() - clock.monotonicMs()) {
+      offsetMs = agreedMs;
     },
     problem() {
       try {

@@ -196,8 +196,8 @@ export class RenewingReplication implements Replication {
   #begin(): [Replication, Lifecycle] {
     const made = this.#deps.replication({
       onFact: (fact) => this.#heard(fact),
-      onHandshake: ({ vector, clockAgrees }) => {
-        if (clockAgrees) this.trustClock();
+      onHandshake: ({ vector, agreedOffsetMs }) => {
+        if (agreedOffsetMs !== undefined) this.#deps.engine.keeping.clockGuard.trust(agreedOffsetMs);
         this.#past.claimed(vector);
       },
     });

@@ -45,6 +45,8 @@ export function whole(min: number, max: number = Number.MAX_SAFE_INTEGER): Check
       : refuse(at, `not a whole number of ${min} to ${max}`);
 }
 
+/** What is either said or left out. */
+export const yes: Check<true> = (value, at) => (value === true ? true : refuse(at, 'not true'));
 export const flag: Check<boolean> = (value, at) => (typeof value === 'boolean' ? value : refuse(at, 'not a boolean'));
 
 export function oneOf<const T extends string>(...values: readonly T[]): Check<T> {

@@ -1,7 +1,7 @@
 /** Messages about snapshots and leases to bytes and back. Decoding trusts nothing; see codec.ts. */
-import { flag, optional, record, whole } from './check.ts';
+import { flag, optional, record, whole, yes } from './check.ts';
 import { headOnly, version, type Codec } from './codec.ts';
-import { cutId, ENTITIES_MAX, pageShape, position, yes } from './cut-checks.ts';
+import { cutId, ENTITIES_MAX, pageShape, position } from './cut-checks.ts';
 import type {
   CutAnswer,
   CutPageFrame,

@@ -1,7 +1,7 @@
 /** Messages to bytes and back. Decoding trusts nothing: what it returns has the shape that its type says. */
 import { SkerryError, type ChunkHash } from '../contracts/index.ts';
 import type { FetchedChunk, WireOp } from '../engine/replica.ts';
-import { listOf, oneOf, optional, record, refuse, textLike, whole, type Check } from './check.ts';
+import { listOf, oneOf, optional, record, refuse, textLike, whole, yes, type Check } from './check.ts';
 import { cutRaw, decodeFrame, encodeFrame, type Frame } from './frames.ts';
 import {
   chunkHash,
@@ -79,7 +79,7 @@ export const helloRequest = headOnly<HelloRequest>(
 );
 export const helloAnswer = headOnly<HelloAnswer>(record({ ...report, protocol: version, yours: optional(stamp) }));
 export const opsRequest = headOnly<OpsRequest>(record({ protocol: version, have: vector, skip: origins, waitMs }));
-export const pushAnswer = headOnly<PushAnswer>(record({ vector, hlc, blocked: origins }));
+export const pushAnswer = headOnly<PushAnswer>(record({ vector, hlc, blocked: origins, isHalf: optional(yes) }));
 export const chunksRequest = headOnly<ChunksRequest>(record({ protocol: version, chunks: chunkRefs }));
 export const wantsRequest = headOnly<WantsRequest>(record({ protocol: version, waitMs }));
 export const wantsAnswer = headOnly<WantsAnswer>(record({ chunks: chunkRefs }));

@@ -8,7 +8,7 @@ import { decodePosition, positionOf } from '../engine/cut-entities.ts';
 import type { BucketRecord, Register, Removal } from '../engine/records.ts';
 import { stampDot, stampHlc } from '../engine/stamp.ts';
 import { coversDot } from '../engine/vector.ts';
-import { flag, listOf, mapOf, oneOf, optional, record, refuse, textLike, whole, type Check } from './check.ts';
+import { flag, listOf, mapOf, oneOf, optional, record, refuse, textLike, whole, yes, type Check } from './check.ts';
 import { stamp, vector, wallMs } from './identity-checks.ts';
 import { bucket, content, id, key, owner, settingName, value } from './op-checks.ts';
 
@@ -22,7 +22,6 @@ const ENTITY_MAX_BYTES = 1024 * 1024 - 64 * 1024;
 export const cutId = textLike<string>(/^[0-9a-f]{16}$/, 'the id of a snapshot');
 export const position = textLike<CutPosition>(/^[A-Za-z0-9_-]{1,8192}$/, 'a position in a snapshot');
 
-export const yes: Check<true> = (given, at) => (given === true ? true : refuse(at, 'not true'));
 const absent: Check<undefined> = (given, at) =>
   given === undefined ? undefined : refuse(at, 'not for other sites to say');
 

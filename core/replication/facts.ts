@@ -41,8 +41,11 @@ export type FencedFact = Extract<ReplicationFact, { readonly kind: 'fenced' }>;
 export interface Handshake {
   readonly site: SiteId;
   readonly vector: VersionVector;
-  /** Its wall clock and ours are at most a fraction of what is tolerated apart. */
-  readonly clockAgrees: boolean;
+  /**
+   * Set when its wall clock and ours were at most a fraction of what is tolerated apart: what ours was ahead of the monotonic clock then,
+   * milliseconds. It may have jumped since.
+   */
+  readonly agreedOffsetMs?: number;
 }
 
 export type OnFact = (fact: ReplicationFact) => void;

@@ -27,7 +27,7 @@ export async function shakeHands(
 ): Promise<number> {
   const [sentMs, beganMs] = [site.clock.wallMs(), site.clock.monotonicMs()];
   const answer = await hello(site, calls, view, signal);
-  const [receivedMs, tripMs] = [site.clock.wallMs(), site.clock.monotonicMs() - beganMs];
+  const [receivedMs, endedMs] = [site.clock.wallMs(), site.clock.monotonicMs()];
   requireVersion(answer.protocol);
   view.origin = answer.origin;
   await site.membership.judge(answer);
@@ -44,8 +44,9 @@ export async function shakeHands(
   const skewMs = answer.wallMs - (sentMs + receivedMs) / 2;
   view.skewMs = Math.round(skewMs);
   view.lastContactMs = receivedMs;
-  const clockAgrees = isSameTime(skewMs, tripMs, site.options);
-  site.onHandshake({ site: view.site, vector: answer.vector, clockAgrees });
+  const clockAgrees = isSameTime(skewMs, endedMs - beganMs, site.options);
+  const agreed = clockAgrees ? { agreedOffsetMs: receivedMs - endedMs } : {};
+  site.onHandshake({ site: view.site, vector: answer.vector, ...agreed });
   return answer.protocol;
 }
 

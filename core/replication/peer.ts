@@ -251,9 +251,9 @@ export class Peer {
     while (!call.signal.aborted) {
       await this.#untilUnserved(call.signal);
       const seen = commits.count;
-      const { isStuck, gap } = await push(this.#site, call);
-      // It lacks what is no longer here, and cannot call here: it reads a snapshot over our link.
-      if (gap !== undefined) {
+      const { isStuck, gap, isHalf } = await push(this.#site, call);
+      // It lacks what is no longer here, or the rest of a snapshot, and cannot call here: it reads that over our link.
+      if (gap !== undefined || isHalf === true) {
         await lend(this.#site, call, this.#serve);
         await shakeHands(this.#site, this.#calls, this.view, call.signal);
       }

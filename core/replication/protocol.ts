@@ -109,6 +109,8 @@ export interface PushAnswer {
   readonly hlc: Hlc;
   /** Origins whose ops cannot be applied there now. */
   readonly blocked: readonly Origin[];
+  /** Some of the ops are in the sender's snapshot, with which this site is half filled: it needs the rest first. */
+  readonly isHalf?: true;
 }
 
 /** A chunk, and a version that holds it: a small body is found only through its version. */

@@ -28,12 +28,14 @@ export interface PushOutcome {
   readonly isStuck: boolean;
   /** The peer lacks ops that are no longer here: it must take a snapshot. */
   readonly gap?: SkerryError;
+  /** The peer is half filled with our snapshot and needs the rest before it takes more. */
+  readonly isHalf?: boolean;
 }
 
 /** Pushes until the peer has everything that it can take now. */
 export async function push(site: SiteContext, call: PushCall): Promise<PushOutcome> {
   const { view } = call;
-  let pushed = 0;
+  let [pushed, isHalf] = [0, false];
   let blocked: readonly Origin[] = [];
   while (!call.signal.aborted) {
     const { vector: own } = await site.replica.cut();
@@ -41,7 +43,7 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
     const { pageMaxOps: maxOps, pageMaxBytes: maxBytes } = site.options;
     const page = await site.replica.opsAfter(joinVectors(view.vector, skipped), { maxOps, maxBytes });
     if (page.kind === 'gap') return { pushed, isStuck: true, gap: lacksTrimmed(view.site, page) };
-    if (page.ops.length === 0) return { pushed, isStuck: false };
+    if (page.ops.length === 0) return { pushed, isStuck: false, isHalf };
     const body = { protocol: call.protocol, ops: page.ops };
     const bytes = pushRequest.encode(body).length;
     await call.bandwidth.take(bytes, call.signal);
@@ -51,11 +53,11 @@ export async function push(site: SiteContext, call: PushCall): Promise<PushOutco
     view.lastContactMs = site.clock.wallMs();
     view.bytesPushed += bytes;
     if (view.origin !== undefined) await site.leases.used(view.origin, answer.vector);
-    ({ blocked } = answer);
+    ({ blocked, isHalf = false } = answer);
     const taken = page.ops.filter(({ op }) => coversDot(answer.vector, op.dot)).length;
     view.opsPushed += taken;
     pushed += taken;
-    if (taken === 0) return { pushed, isStuck: true };
+    if (taken === 0) return { pushed, isStuck: true, isHalf };
   }
   return { pushed, isStuck: false };
 }

@@ -8,7 +8,7 @@ import {
   type VersionVector,
 } from '../contracts/index.ts';
 import type { WireOp } from '../engine/replica.ts';
-import { joinVectors, seqOf } from '../engine/vector.ts';
+import { coversDot, joinVectors, seqOf } from '../engine/vector.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import * as codec from './codec.ts';
 import { fenceAgainst, lastStampOf, stampAt } from './fencing.ts';
@@ -89,8 +89,11 @@ export class Server {
     if (asked.evicted !== undefined) await this.#site.membership.heed(asked, asked.evicted);
     await this.#site.membership.judge(asked);
     const fenced = await fenceAgainst(replica, asked);
-    const clockAgrees = isSameTime(asked.wallMs - clock.wallMs(), 0, options);
-    if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector, clockAgrees });
+    const wallMs = clock.wallMs();
+    const agreed = isSameTime(asked.wallMs - wallMs, 0, options)
+      ? { agreedOffsetMs: wallMs - clock.monotonicMs() }
+      : {};
+    if (fenced === undefined) onHandshake({ site: asked.site, vector: asked.vector, ...agreed });
     else fence(fenced);
     const cut = await replica.cut();
     const yours = await lastStampOf(replica, cut, asked.origin);
@@ -145,12 +148,14 @@ export class Server {
   }
 
   async *#push({ body, from }: IncomingCall): Answer {
-    const { inbox, replica } = this.#site;
+    const { inbox, replica, kept } = this.#site;
     const { protocol, ops } = codec.pushRequest.decode(body);
     requireVersion(protocol);
     await inbox.receive(ops, { from: from.site, via: from.origin, pushedBytes: body.length });
     const { vector, hlc } = await replica.cut();
-    yield codec.pushAnswer.encode({ vector, hlc, blocked: inbox.blocked() });
+    const isTaken = ops.every(({ op }) => coversDot(vector, op.dot));
+    const half = isTaken || (await kept?.merging())?.from !== from.site ? {} : { isHalf: true as const };
+    yield codec.pushAnswer.encode({ vector, hlc, blocked: inbox.blocked(), ...half });
   }
 
   async *#chunks({ body, signal }: IncomingCall): Answer {

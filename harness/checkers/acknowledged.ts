@@ -99,8 +99,8 @@ function checkWrite(
   if (['put', 'multipart', 'causal'].includes(call.op.type) && stepOf(op) !== call.step)
     fail(`the op is of ${stepOf(op)}`);
   const before = ops.slice(0, index);
-  const { settings } = modelBucket(before, bucket);
-  const isEnabled = settings?.get('versioning') === 'Enabled';
+  const { settings, isLocked } = modelBucket(before, bucket);
+  const isEnabled = isLocked === true || settings?.get('versioning') === 'Enabled';
   if (settings !== undefined && nullVersion === isEnabled)
     fail(`null version: ${nullVersion}, versioning enabled: ${isEnabled}`);
   if (call.op.type !== 'put' || call.op.condition === undefined) return;

@@ -112,6 +112,8 @@ export interface ModelBucket {
   readonly owner?: string;
   /** Absent where ops that had not seen each other removed the bucket and wrote to it: then only existence is modelled. */
   readonly settings?: ReadonlyMap<string, Json>;
+  /** Created with Object Lock: versioning is on, whatever the setting says. Absent as `settings` is. */
+  readonly isLocked?: boolean;
 }
 
 /** A removal undoes what it has seen; a creation, a setting or content that none has seen keeps the bucket (rule 8). */
@@ -142,12 +144,14 @@ export function modelBucket(ops: readonly Op[], bucket: string): ModelBucket {
 
 function sequential(history: readonly Op[]): ModelBucket {
   let settings: Map<string, Json> | undefined;
+  let isLocked = false;
   for (const { body } of history) {
     if (body.type === 'bucket.create') settings ??= new Map();
     if (body.type === 'bucket.remove') settings = undefined;
     if (body.type === 'bucket.setting') settings?.set(body.name, body.value);
+    isLocked = settings !== undefined && (isLocked || (body.type === 'bucket.create' && body.objectLock === true));
   }
-  return { exists: settings !== undefined, ...(settings === undefined ? {} : { settings }) };
+  return settings === undefined ? { exists: false } : { exists: true, settings, isLocked };
 }
 
 /** Principals, policies and members: kind and id to the stamp and the kind of change that hold (last writer wins). */

@@ -66,8 +66,16 @@ function answerOf(ops: readonly Op[], bucket: string, key: string, site: SiteVie
     const onTheirWay = ops.filter(
       (op) => isForeign(op) && op.body.type === 'version.put' && op.body.content !== undefined,
     );
+    // what the version on its way replaces went when a delete marker hid both, and the marker was removed
+    const isBare = onTheirWay.some(({ stamp }) => stamp === current(ops)) && ops.some(isRemovalOf(bucket, key));
+    if (answer === 'NoSuchKey' && isBare) return view.movesBytes;
     const isPossible = ({ stamp }: Op): boolean =>
       answer === current(ops.filter((op) => op.stamp < stamp || !onTheirWay.includes(op)));
     return view.movesBytes && onTheirWay.some(isPossible);
   };
 }
+
+const isRemovalOf =
+  (bucket: string, key: string) =>
+  ({ body }: Op): boolean =>
+    body.type === 'version.remove' && body.bucket === bucket && body.key === key;

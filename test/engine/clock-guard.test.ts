@@ -46,6 +46,15 @@ describe('the clock guard', () => {
     guard.check({ hlc: HLC_ZERO });
   });
 
+  test('who vouched for it as it was before a jump does not vouch for the jump', () => {
+    const clock = new VirtualClock();
+    const guard = guardOf(clock);
+    const agreedMs = clock.wallMs() - clock.monotonicMs();
+    clock.wall += MAX_MS + 1;
+    guard.trust(agreedMs);
+    assert.throws(() => guard.check({ hlc: HLC_ZERO }), refused);
+  });
+
   test('what NTP corrects in small steps is followed', () => {
     const clock = new VirtualClock();
     const guard = guardOf(clock);

@@ -105,6 +105,7 @@ const messages: readonly Sample[] = [
   sample('end', opsFrame, { kind: 'end' }),
   sample('push request', pushRequest, { protocol: 1, ops: wireOps }),
   sample('push answer', pushAnswer, { vector: VECTOR, hlc: HLC, blocked: [ORIGIN] }),
+  sample('push answer of one half filled', pushAnswer, { vector: VECTOR, hlc: HLC, blocked: [], isHalf: true }),
   sample('chunks request', chunksRequest, { protocol: 1, chunks: [REF] }),
   sample('piece', chunksFrame, piece),
   sample('missing', chunksFrame, { kind: 'missing', hashes: [HASH] }),

@@ -61,6 +61,22 @@ const SEEDS: readonly (readonly [WorldName, number, string])[] = [
   ['replication', 200426, 'late messages of before a restart made peers refuse a site for two minutes'],
   ['replication', 107666, 'ops were given up that a site lacked which had become a member a moment before'],
   ['relay', 201024, 'a slow reader met the end of a site that was stopped: the harness took it for a wrong answer'],
+  ['replication', 409903, 'a clock that jumped while a peer that had agreed before was being heard was believed'],
+  [
+    'replication',
+    402467,
+    'the snapshot of a site that only dials out broke off, and its peer could not ask for the rest',
+  ],
+  [
+    'replication',
+    406243,
+    'a version on its way was uncovered whose predecessor was gone: the harness expected that one',
+  ],
+  [
+    'replication',
+    407924,
+    'Object Lock arrived before the versioning setting that comes with it: the harness knew only that',
+  ],
   ['replication', 910437501, 'bits rotted in the parts of an open upload: the harness asked the audit to mend them'],
   [
     'replication',
